@@ -1,0 +1,216 @@
+"""Every error that ftkit raises, in one tree.
+
+    FtkitError
+    ├── ConfigurationError (ValueError)      what was asked for makes no sense as written
+    │   ├── MissingExtraError (ImportError)      an optional package is not installed
+    │   ├── UnknownProviderError (LookupError)   no provider of that name
+    │   └── CredentialsError                     no key, or one that was refused
+    ├── LedgerError (OSError)                the ledger could not be read or written; nothing was sent
+    ├── DatasetError (ValueError)            the data has errors; holds every Problem
+    ├── UnsupportedError                     the provider cannot do that; says what it can
+    ├── ProviderError                        the provider answered with an error, or not at all
+    │   ├── NotFoundError (LookupError)          no such job, file, model or deployment
+    │   ├── RateLimitError                       too many requests; try again later
+    │   ├── QuotaError                           the account's limit or money is used up
+    │   ├── ConflictError                        the thing is busy, or in the wrong state for this
+    │   ├── ProviderUnavailableError (ConnectionError)   unreachable, timed out, or a 5xx
+    │   └── UnclearOutcomeError                  something that costs may or may not have been made
+    ├── JobFailedError                       these four hold the job
+    ├── JobCancelledError
+    ├── JobPausedError
+    └── JobTimeoutError (TimeoutError)       we stopped waiting; the job goes on
+
+A provider lets its vendor's exceptions out only as one of these. None of them ever carries a secret.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ftkit.models import FineTuningJob, Problem, Report
+
+_MOST_PROBLEMS_SHOWN = 20
+
+
+class FtkitError(Exception):
+    """Base of every error that ftkit raises.
+
+    Attributes:
+        message: What happened, in one sentence.
+        hint: What to do next, or None.
+    """
+
+    def __init__(self, message: str = "", *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  -> {self.hint}" if self.hint else self.message
+
+
+class ConfigurationError(FtkitError, ValueError):
+    """What was asked for makes no sense as written: an argument, a profile, an environment variable."""
+
+
+class MissingExtraError(ConfigurationError, ImportError):
+    """An optional package is not installed.
+
+    Attributes:
+        extra: Name of ftkit's extra that brings it.
+    """
+
+    def __init__(self, what: str = "", extra: str = "") -> None:
+        super().__init__(f"{what} needs packages that are not installed.", hint=f"pip install 'ftkit[{extra}]'")
+        self.extra = extra
+        self.args = (what, extra)
+
+
+class UnknownProviderError(ConfigurationError, LookupError):
+    """No installed provider, and no profile, has that name."""
+
+
+class CredentialsError(ConfigurationError):
+    """No credentials were found, or the provider refused them."""
+
+
+class LedgerError(FtkitError, OSError):
+    """The ledger could not be read or written. Raised before anything that costs is sent."""
+
+
+def _with_problems(summary: str, problems: Sequence[Problem]) -> str:
+    lines = [f"  {problem}" for problem in problems[:_MOST_PROBLEMS_SHOWN]]
+    if len(problems) > _MOST_PROBLEMS_SHOWN:
+        lines.append(f"  ... and {len(problems) - _MOST_PROBLEMS_SHOWN} more (all of them are in .problems)")
+    return "\n".join([summary, *lines])
+
+
+class DatasetError(FtkitError, ValueError):
+    """The data has errors. Nothing was sent.
+
+    Attributes:
+        problems: Every problem that was found, errors first.
+        report: The whole report, where there is one.
+    """
+
+    def __init__(self, summary: str = "", problems: Sequence[Problem] = (), report: Report | None = None) -> None:
+        super().__init__(_with_problems(summary, problems))
+        self.problems = tuple(problems)
+        self.report = report
+        self.args = (summary, problems, report)
+
+
+class UnsupportedError(FtkitError):
+    """The provider cannot do what was asked. Nothing was sent.
+
+    Attributes:
+        problems: One Problem for each thing that it cannot do.
+    """
+
+    def __init__(self, summary: str = "", problems: Sequence[Problem] = (), hint: str | None = None) -> None:
+        super().__init__(_with_problems(summary, problems), hint=hint)
+        self.problems = tuple(problems)
+        self.args = (summary, problems, hint)
+
+
+class ProviderError(FtkitError):
+    """The provider answered with an error, or did not answer.
+
+    Attributes:
+        provider: Name of the provider.
+        request_id: The vendor's id of the request, to quote to its support; None if it gave none.
+        status_code: The HTTP status, or None where there was no reply (or no HTTP).
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        provider: str | None = None,
+        request_id: str | None = None,
+        status_code: int | None = None,
+        hint: str | None = None,
+    ) -> None:
+        where = f"{provider}: " if provider else ""
+        quoted = f" (request id {request_id})" if request_id else ""
+        super().__init__(f"{where}{message}{quoted}", hint=hint)
+        self.args = (message,)
+        self.provider = provider
+        self.request_id = request_id
+        self.status_code = status_code
+
+
+class NotFoundError(ProviderError, LookupError):
+    """The provider has no job, file, model or deployment of that id."""
+
+
+class RateLimitError(ProviderError):
+    """Too many requests. Reads are tried again by themselves.
+
+    Attributes:
+        retry_after_s: Seconds that the provider asked us to wait, or None.
+    """
+
+    def __init__(self, message: str = "", *, retry_after_s: float | None = None, **where: object) -> None:
+        super().__init__(message, **where)  # type: ignore[arg-type]  # the keywords of ProviderError, passed on
+        self.retry_after_s = retry_after_s
+
+
+class QuotaError(ProviderError):
+    """The account's quota, limit or money is used up. Waiting alone does not mend it."""
+
+
+class ConflictError(ProviderError):
+    """The thing is busy, or in the wrong state for what was asked."""
+
+
+class ProviderUnavailableError(ProviderError, ConnectionError):
+    """The provider could not be reached, did not answer in time, or answered 5xx."""
+
+
+class UnclearOutcomeError(ProviderError):
+    """Something that costs may or may not have been made, and the provider's own list does not settle it.
+
+    Attributes:
+        key: The ledger key of the request.
+        candidates: Ids of the jobs that could be it; empty when none was seen.
+    """
+
+    def __init__(
+        self, message: str = "", *, key: str | None = None, candidates: Sequence[str] = (), **where: object
+    ) -> None:
+        super().__init__(message, **where)  # type: ignore[arg-type]  # the keywords of ProviderError, passed on
+        self.key = key
+        self.candidates = tuple(candidates)
+
+
+class _JobError(FtkitError):
+    """An error about a job.
+
+    Attributes:
+        job: The job, as it was last seen.
+    """
+
+    def __init__(self, message: str, job: FineTuningJob, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.job = job
+        self.args = (message, job)
+
+
+class JobFailedError(_JobError):
+    """The job failed. `job.error` is the provider's own message."""
+
+
+class JobCancelledError(_JobError):
+    """The job was cancelled."""
+
+
+class JobPausedError(_JobError):
+    """The job stands still, and can be resumed. The hint is the line that does it."""
+
+
+class JobTimeoutError(_JobError, TimeoutError):
+    """We stopped waiting. The job goes on; `client.wait(job)` takes it up again."""

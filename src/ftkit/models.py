@@ -1,0 +1,597 @@
+"""The nouns: frozen, plain data that round-trips through JSON and has no behaviour but properties.
+
+Times are timezone-aware UTC. Money is `Decimal` in the currency named beside it; an unknown price is None, never 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
+
+from ftkit.methods import DPO, ORPO, AnyMethod, LoRA, Method, Reinforcement, Reward, Supervised
+
+__all__ = [
+    "DPO",
+    "ORPO",
+    "ChatChunk",
+    "ChatMessage",
+    "ChatOptions",
+    "ChatReply",
+    "ChatUsage",
+    "Checkpoint",
+    "DatasetRules",
+    "Deployment",
+    "DeploymentStatus",
+    "Estimate",
+    "EventLevel",
+    "FineTuningJob",
+    "JobEvent",
+    "JobRequest",
+    "JobStatus",
+    "Lifecycle",
+    "LoRA",
+    "Method",
+    "Metrics",
+    "Noun",
+    "Page",
+    "Problem",
+    "RecordKind",
+    "Reinforcement",
+    "Report",
+    "Reward",
+    "Severity",
+    "Supervised",
+    "TokenStats",
+    "TrainingFile",
+]
+
+
+def _in_utc(value: datetime) -> datetime:
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+UtcDatetime = Annotated[datetime, AfterValidator(_in_utc)]
+"""A moment in UTC; a naive one is taken to be UTC, as every provider means it."""
+
+
+class Noun(BaseModel):
+    """Base of all nouns. Unknown fields are refused, so that nothing is dropped in silence."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RecordKind(StrEnum):
+    """The kinds of training record.
+
+    CHAT: messages, with tools and weights. PROMPT_COMPLETION: a prompt and the text that should follow it.
+    PREFERENCE: a conversation with a preferred and a rejected answer. TEXT: plain text.
+    """
+
+    CHAT = "chat"
+    PROMPT_COMPLETION = "prompt_completion"
+    PREFERENCE = "preference"
+    TEXT = "text"
+
+
+class Severity(StrEnum):
+    """How bad a problem is: an error stops, a warning changes the outcome, a note is good to know."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+class Problem(Noun):
+    """One thing that is wrong: where, what, and how to mend it.
+
+    Attributes:
+        severity: Error, warning or note.
+        code: A short, stable name of the kind of problem, such as "unknown-role".
+        message: What is wrong.
+        fix: How to mend it.
+        source: The file, as the user named it.
+        line: Line of the file, or row of the table, counted from 1.
+        field: Path of the field, such as "messages[1].role".
+        excerpt: A short piece of what is there.
+        count: How many rows this problem stands for.
+    """
+
+    severity: Severity = Severity.ERROR
+    code: str
+    message: str
+    fix: str | None = None
+    source: str | None = None
+    line: PositiveInt | None = None
+    field: str | None = None
+    excerpt: str | None = None
+    count: PositiveInt = 1
+
+    def __str__(self) -> str:
+        place = ":".join(str(part) for part in (self.source, self.line) if part is not None)
+        where = " ".join(part for part in (place, self.field) if part)
+        shown = f" [{self.excerpt}]" if self.excerpt else ""
+        mend = f" {self.fix}" if self.fix else ""
+        return f"{self.severity.value}: {where}{': ' if where else ''}{self.message}{shown}{mend}"
+
+
+class DatasetRules(Noun):
+    """What a provider asks of a data set, for one method and one model.
+
+    Attributes:
+        layout: Name of the file layout that the provider takes (see `ftkit.datasets`).
+        layout_version: Raised when the bytes of that layout change.
+        accepts: The kinds of record that can be written in it.
+        roles: The roles that a chat message may have.
+        weights: Whether a message's `weight` of 0 or 1 is honoured.
+        tools: Whether tool definitions and tool calls may occur.
+        needs_assistant: Whether a conversation must hold an assistant message to learn from.
+        min_rows: Fewest rows that are accepted.
+        max_bytes: Largest file that is accepted, or None.
+        max_tokens: Longest example in tokens, or None; a longer one is truncated or dropped, and reported.
+        too_long: What the provider does with a longer example.
+        source: Document and date that the rules come from.
+    """
+
+    layout: str
+    layout_version: PositiveInt = 1
+    accepts: frozenset[RecordKind]
+    roles: frozenset[str] = frozenset({"system", "developer", "user", "assistant", "tool"})
+    weights: bool = True
+    tools: bool = True
+    needs_assistant: bool = True
+    min_rows: NonNegativeInt = 1
+    max_bytes: PositiveInt | None = None
+    max_tokens: PositiveInt | None = None
+    too_long: Literal["truncated", "dropped", "refused"] = "refused"
+    source: str | None = None
+
+
+class TrainingFile(Noun):
+    """A file that a provider holds, to train or validate on.
+
+    Attributes:
+        id: The provider's id of it.
+        provider: Name of the provider.
+        identity: The account that holds it (see `Provider.identity`).
+        filename: Name of the file it was made from, without folders.
+        kind: Kind of record, where ftkit wrote it.
+        rows: Number of examples, where ftkit wrote it.
+        size: Size in bytes.
+        source_hash: "sha256:..." of the source file's bytes; None for a file made elsewhere.
+        layout: Name of the layout it was written in.
+        layout_version: Version of that layout.
+        created_at: When the provider took it.
+        provider_status: The provider's own word for its state.
+    """
+
+    id: str
+    provider: str
+    identity: str | None = None
+    filename: str | None = None
+    kind: RecordKind | None = None
+    rows: NonNegativeInt | None = None
+    size: NonNegativeInt | None = None
+    source_hash: str | None = None
+    layout: str | None = None
+    layout_version: PositiveInt | None = None
+    created_at: UtcDatetime | None = None
+    provider_status: str | None = None
+
+
+class JobRequest(Noun):
+    """What is asked for: everything that makes one fine-tuning job this one and no other.
+
+    Attributes:
+        model: The base model, in the provider's own name for it (roles are resolved before).
+        training_file: The file to train on.
+        validation_file: The file to validate on, or None.
+        method: The method and its hyperparameters.
+        suffix: A word that becomes part of the tuned model's name.
+        seed: Seed of all randomness, where the provider takes one.
+        metadata: Labels of the user's own.
+        provider_options: What only this provider has; checked by its `Options` model.
+    """
+
+    model: str = Field(min_length=1)
+    training_file: TrainingFile
+    validation_file: TrainingFile | None = None
+    method: AnyMethod = Supervised()
+    suffix: str | None = Field(default=None, min_length=1)
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
+    metadata: Mapping[str, str] = Field(default_factory=dict[str, str])
+    provider_options: Mapping[str, Any] = Field(default_factory=dict[str, Any])
+
+
+class JobStatus(StrEnum):
+    """Where a job stands. A provider's word that ftkit does not know reads as UNKNOWN, never as queued."""
+
+    VALIDATING = "validating"
+    QUEUED = "queued"
+    RUNNING = "running"
+    PAUSED = "paused"
+    CANCELLING = "cancelling"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the job has ended for good; such a state never changes."""
+        return self in {JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED}
+
+
+class FineTuningJob(Noun):
+    """A fine-tuning job, as it was when the provider was last asked. It lives on in its id.
+
+    Attributes:
+        id: The provider's id of it.
+        provider: Name of the provider.
+        identity: The account it belongs to (see `Provider.identity`).
+        status: Where it stands.
+        provider_status: The provider's own word for that.
+        model: The base model.
+        fine_tuned_model: Name of the tuned model, once there is one.
+        method: The method and its hyperparameters, as far as the provider tells them.
+        training_file: Id of the training file.
+        validation_file: Id of the validation file.
+        suffix: The word asked for in the tuned model's name.
+        seed: The seed in use.
+        metadata: Labels of the user's own.
+        key: The ledger key that it was made under, where the provider keeps it.
+        created_at: When it was made.
+        started_at: When it began to train.
+        finished_at: When it ended.
+        trained_tokens: Tokens it was trained on (billed, where tokens are).
+        step: Steps done.
+        total_steps: Steps in all.
+        error: The provider's message if it failed, or the reason why it is paused.
+    """
+
+    id: str
+    provider: str
+    identity: str | None = None
+    status: JobStatus
+    provider_status: str | None = None
+    model: str
+    fine_tuned_model: str | None = None
+    method: AnyMethod | None = None
+    training_file: str | None = None
+    validation_file: str | None = None
+    suffix: str | None = None
+    seed: int | None = None
+    metadata: Mapping[str, str] = Field(default_factory=dict[str, str])
+    key: str | None = None
+    created_at: UtcDatetime | None = None
+    started_at: UtcDatetime | None = None
+    finished_at: UtcDatetime | None = None
+    trained_tokens: NonNegativeInt | None = None
+    step: NonNegativeInt | None = None
+    total_steps: NonNegativeInt | None = None
+    error: str | None = None
+
+
+class Metrics(Noun):
+    """What was measured at one step. What a provider does not measure is None.
+
+    Attributes:
+        step: The step, counted from 1.
+        epoch: Epochs done, as a fraction.
+        train_loss: Mean cross-entropy on the training batch, nats a token.
+        train_mean_token_accuracy: Share of tokens predicted right, 0 to 1.
+        valid_loss: The same loss on a validation batch.
+        valid_mean_token_accuracy: The same share on a validation batch.
+        full_valid_loss: The loss on the whole validation file.
+        full_valid_mean_token_accuracy: The share on the whole validation file.
+        learning_rate: The learning rate at that step.
+        extra: What else the provider reports, by its own names.
+    """
+
+    step: NonNegativeInt
+    epoch: float | None = None
+    train_loss: float | None = None
+    train_mean_token_accuracy: float | None = None
+    valid_loss: float | None = None
+    valid_mean_token_accuracy: float | None = None
+    full_valid_loss: float | None = None
+    full_valid_mean_token_accuracy: float | None = None
+    learning_rate: float | None = None
+    extra: Mapping[str, float] = Field(default_factory=dict[str, float])
+
+
+class EventLevel(StrEnum):
+    """How loud an event is."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class JobEvent(Noun):
+    """Something that happened in a job.
+
+    Attributes:
+        id: The provider's id of it, unique within the job.
+        job_id: The job.
+        created_at: When it happened.
+        level: Info, warning or error.
+        message: What happened, in the provider's words.
+        metrics: What was measured, for an event of that sort.
+    """
+
+    id: str
+    job_id: str
+    created_at: UtcDatetime
+    level: EventLevel = EventLevel.INFO
+    message: str
+    metrics: Metrics | None = None
+
+
+class Checkpoint(Noun):
+    """The state of a model part of the way through a job.
+
+    Attributes:
+        id: The provider's id of it.
+        job_id: The job.
+        step: The step it was taken at.
+        model: The name by which it can be deployed.
+        metrics: What was measured then.
+        created_at: When it was written.
+    """
+
+    id: str
+    job_id: str
+    step: NonNegativeInt
+    model: str
+    metrics: Metrics | None = None
+    created_at: UtcDatetime | None = None
+
+
+class DeploymentStatus(StrEnum):
+    """Where a deployment stands."""
+
+    CREATING = "creating"
+    RUNNING = "running"
+    PAUSED = "paused"
+    FAILED = "failed"
+    DELETING = "deleting"
+    DELETED = "deleted"
+    UNKNOWN = "unknown"
+
+
+class Deployment(Noun):
+    """A model that can be asked.
+
+    Attributes:
+        name: Its name, unique within the account.
+        provider: Name of the provider.
+        identity: The account that pays for it.
+        status: Where it stands.
+        provider_status: The provider's own word for that.
+        model: The name to put in a chat request.
+        source: The job, checkpoint or model that it serves.
+        url: Base address of its OpenAI-style endpoint, where it has one of its own.
+        created_at: When it was made.
+        expires_at: When it is due to be deleted, if a time to live was asked for.
+        price_per_hour: What it costs while it stands, used or not; None if unknown.
+        currency: The currency of that price.
+        error: Why it failed.
+    """
+
+    name: str
+    provider: str
+    identity: str | None = None
+    status: DeploymentStatus
+    provider_status: str | None = None
+    model: str
+    source: str | None = None
+    url: str | None = None
+    created_at: UtcDatetime | None = None
+    expires_at: UtcDatetime | None = None
+    price_per_hour: Decimal | None = None
+    currency: str = "USD"
+    error: str | None = None
+
+
+class ChatMessage(Noun):
+    """One message of a conversation.
+
+    Attributes:
+        role: system, developer, user, assistant or tool.
+        content: The text, a list of content parts, or None beside tool calls.
+        name: Name of the speaker or tool.
+        tool_calls: The tools that the assistant calls.
+        tool_call_id: The call that a tool message answers.
+    """
+
+    role: str
+    content: str | list[dict[str, Any]] | None = None
+    name: str | None = None
+    tool_calls: list[dict[str, Any]] | None = None
+    tool_call_id: str | None = None
+
+
+class ChatOptions(Noun):
+    """How to answer. None means the provider's default.
+
+    Attributes:
+        temperature: 0 picks the likeliest token every time.
+        max_tokens: Most tokens in the answer.
+        top_p: Share of probability to draw from.
+        seed: Seed of the draw.
+        stop: Strings that end the answer.
+        tools: Tools that may be called, in OpenAI's form.
+        extra: What only this provider takes.
+    """
+
+    temperature: Annotated[float, Field(ge=0)] | None = None
+    max_tokens: PositiveInt | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] | None = None
+    tools: tuple[dict[str, Any], ...] | None = None
+    extra: Mapping[str, Any] = Field(default_factory=dict[str, Any])
+
+
+class ChatUsage(Noun):
+    """Tokens of one exchange."""
+
+    prompt_tokens: NonNegativeInt
+    completion_tokens: NonNegativeInt
+
+
+class ChatReply(Noun):
+    """An answer.
+
+    Attributes:
+        text: The text of it; empty where the model only calls tools.
+        model: The model that gave it.
+        finish_reason: Why it ended, in the provider's word: "stop", "length", "tool_calls", ...
+        usage: Tokens in and out, where the provider tells.
+        tool_calls: The tools that it calls.
+    """
+
+    text: str
+    model: str
+    finish_reason: str | None = None
+    usage: ChatUsage | None = None
+    tool_calls: tuple[dict[str, Any], ...] = ()
+
+
+class ChatChunk(Noun):
+    """A piece of an answer as it comes. `str(chunk)` is its text.
+
+    Attributes:
+        text: The piece.
+        finish_reason: Set on the last piece.
+    """
+
+    text: str
+    finish_reason: str | None = None
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class TokenStats(Noun):
+    """Tokens of the examples of a file.
+
+    Attributes:
+        total: Tokens in all examples.
+        trained: Tokens that are learnt from (the assistant's), in all examples.
+        longest: Tokens of the longest example.
+        mean: Mean tokens of an example.
+    """
+
+    total: NonNegativeInt
+    trained: NonNegativeInt
+    longest: NonNegativeInt
+    mean: float
+
+
+class Estimate(Noun):
+    """What a job is likely to cost. What is unknown is None, never 0.
+
+    Attributes:
+        tokens: Tokens of one epoch.
+        n_epochs: Epochs.
+        billed_tokens: Tokens that are billed.
+        cost: Price of the training.
+        currency: Its currency.
+        source: Where the price comes from.
+        as_of: The date of that source.
+    """
+
+    tokens: NonNegativeInt | None = None
+    n_epochs: PositiveInt | None = None
+    billed_tokens: NonNegativeInt | None = None
+    cost: Decimal | None = None
+    currency: str = "USD"
+    source: str | None = None
+    as_of: date | None = None
+
+
+class Lifecycle(Noun):
+    """How long a model can be trained and served.
+
+    Attributes:
+        model: The model.
+        training_ends: The last day on which a job is taken, or None if none is known.
+        serving_ends: The last day on which it (and every model tuned on it) answers.
+        source: Where that is said.
+    """
+
+    model: str
+    training_ends: date | None = None
+    serving_ends: date | None = None
+    source: str | None = None
+
+
+class Report(Noun):
+    """What `check` found.
+
+    Attributes:
+        source: The file, as the user named it.
+        kind: Kind of record; None if no row could be read.
+        rows: Rows read.
+        problems: Everything found, in the order of the file.
+        tokens: Token counts, where the provider can count.
+        estimate: Likely cost, where the provider can tell.
+        lifecycle: Dates of the model, where the provider knows them.
+    """
+
+    source: str
+    kind: RecordKind | None = None
+    rows: NonNegativeInt = 0
+    problems: tuple[Problem, ...] = ()
+    tokens: TokenStats | None = None
+    estimate: Estimate | None = None
+    lifecycle: Lifecycle | None = None
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        """The problems that stop a job."""
+        return tuple(p for p in self.problems if p.severity is Severity.ERROR)
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """The problems that change what comes out."""
+        return tuple(p for p in self.problems if p.severity is Severity.WARNING)
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is no error."""
+        return not self.errors
+
+    def __str__(self) -> str:
+        tokens = f", {self.tokens.total:,} tokens" if self.tokens else ""
+        head = f"{self.source}: {self.rows:,} rows of {self.kind or 'nothing'}{tokens}, {len(self.errors)} errors"
+        return "\n".join([head, *(f"  {problem}" for problem in self.problems)])
+
+
+T = TypeVar("T")
+
+
+class Page(Noun, Generic[T]):
+    """One page of a list.
+
+    Attributes:
+        items: What is on it, newest first for jobs, oldest first for events.
+        next: Pass as `after` to get the page that follows; None on the last one.
+    """
+
+    items: tuple[T, ...] = ()
+    next: str | None = None
+
+    @model_validator(mode="after")
+    def _cursor_needs_items(self) -> Self:
+        """An empty page with a cursor would be asked for again for ever."""
+        if self.next is not None and not self.items:
+            message = "a page without items cannot have a next page"
+            raise ValueError(message)
+        return self

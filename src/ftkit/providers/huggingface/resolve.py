@@ -1,0 +1,90 @@
+"""From the name of a model to something that transformers can load."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ftkit.errors import MissingExtraError, NotFoundError
+from ftkit.home import cache_folder
+from ftkit.providers.huggingface import small
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_TOKENIZER_FILES = ["tokenizer*", "special_tokens_map.json", "chat_template*", "vocab*", "merges.txt", "config.json"]
+
+
+def is_folder(model: str) -> bool:
+    """Whether a model name is meant as a path, and not as a name on the Hub."""
+    return model.startswith(("/", "./", "../", "~")) or Path(model).expanduser().is_dir()
+
+
+def model_problem(model: str) -> str | None:
+    """Says what is certainly wrong with a model name, without asking anybody; None if it may be right."""
+    if is_folder(model):
+        folder = Path(model).expanduser()
+        if not folder.is_dir():
+            return f"there is no folder '{model}'"
+        if not (folder / "config.json").is_file():
+            return f"the folder '{model}' holds no model: config.json is missing"
+        return None
+    if model.startswith("ftkit/") and model != small.NAME:
+        return f"ftkit has no model '{model}'; its one own model is '{small.NAME}'"
+    if not _HUB_NAME.fullmatch(model):
+        return f"'{model}' is neither a folder nor a name on the Hub (organisation/model)"
+    return None
+
+
+def resolve_tokenizer(model: str) -> Path:
+    """Returns a folder with the tokenizer of a model, fetched from the Hub if need be. Loads no torch.
+
+    Raises:
+        NotFoundError: There is no such folder, and no such model in the Hub's cache or on the Hub.
+        ProviderUnavailableError: The Hub cannot be reached.
+    """
+    if model == small.NAME:
+        return small.ensure_tokenizer(cache_folder() / "models")
+    if is_folder(model):
+        return _folder(model)
+    return _from_hub(model, patterns=_TOKENIZER_FILES)
+
+
+def resolve_model(model: str, on_progress: Callable[[int, int, float], None] | None = None) -> Path:
+    """Returns a folder with the whole model, built or fetched from the Hub if need be.
+
+    Args:
+        model: `ftkit/small`, a folder, or a name on the Hub.
+        on_progress: Called with (step, steps in all, loss) while `ftkit/small` is built.
+
+    Raises:
+        NotFoundError: There is no such folder, and no such model in the Hub's cache or on the Hub.
+        ProviderUnavailableError: The Hub cannot be reached.
+    """
+    if model == small.NAME:
+        return small.ensure_model(cache_folder() / "models", on_progress)
+    if is_folder(model):
+        return _folder(model)
+    return _from_hub(model, patterns=None)
+
+
+def _folder(model: str) -> Path:
+    folder = Path(model).expanduser().resolve()
+    if not (folder / "config.json").is_file():
+        message = f"no model at '{model}'"
+        raise NotFoundError(message, provider="huggingface", hint="Give the folder that holds its config.json.")
+    return folder
+
+
+def _from_hub(model: str, patterns: list[str] | None) -> Path:
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError as error:
+        what = f"A model of the Hub ('{model}')"
+        raise MissingExtraError(what, "local") from error
+    from ftkit.providers.huggingface._hub_errors import hub_errors
+
+    with hub_errors(model):
+        return Path(snapshot_download(model, allow_patterns=patterns))
