@@ -59,16 +59,16 @@ def explain(model: type[BaseModel], error: ValidationError, noun: str) -> str:
     return "\n".join(lines)
 
 
-class Settings(BaseModel):
+class Settings(BaseModel, frozen=True):
     """Base of what a user writes by hand: an unknown or impossible field is one readable `ConfigurationError`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     field_noun: ClassVar[str] = "setting"
 
     if not TYPE_CHECKING:  # hidden from checkers, which keep the precise signature that pydantic declares
 
-        def __init__(self, **values: Any) -> None:  # noqa: D107 - pydantic's own
+        def __init__(self, **values: Any) -> None:
             try:
                 super().__init__(**values)
             except ValidationError as error:
@@ -101,7 +101,7 @@ class Method(Settings):
     """
 
     field_noun: ClassVar[str] = "hyperparameter"
-    registry: ClassVar[dict[str, type[Method]]] = {}
+    registry: ClassVar[dict[str, Any]] = {}
 
     type: str
 

@@ -11,7 +11,15 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    model_validator,
+)
 
 from ftkit.methods import DPO, ORPO, AnyMethod, LoRA, Method, Reinforcement, Reward, Supervised
 
@@ -251,6 +259,8 @@ class FineTuningJob(Noun):
         step: Steps done.
         total_steps: Steps in all.
         error: The provider's message if it failed, or the reason why it is paused.
+        interrupted: It is paused because its process or machine died, and nobody asked for that: the same request
+            lets it go on. A job that was paused on purpose, or by a spending limit, waits for `resume_job`.
     """
 
     id: str
@@ -274,6 +284,7 @@ class FineTuningJob(Noun):
     step: NonNegativeInt | None = None
     total_steps: NonNegativeInt | None = None
     error: str | None = None
+    interrupted: bool = False
 
 
 class Metrics(Noun):

@@ -239,9 +239,7 @@ class Deploys(Protocol):
     so that no caller has to know.
     """
 
-    def deploy(
-        self, target: FineTuningJob | Checkpoint | str, name: str, options: Mapping[str, Any]
-    ) -> Deployment:
+    def deploy(self, target: FineTuningJob | Checkpoint | str, name: str, options: Mapping[str, Any]) -> Deployment:
         """Deploys a job's model, a checkpoint or a model by its name. One attempt.
 
         The same name again with the same target returns the deployment that is there.

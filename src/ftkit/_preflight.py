@@ -1,0 +1,186 @@
+"""What happens before anything is sent: the whole request and the whole data set are looked over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ftkit import datasets
+from ftkit.errors import DatasetError, NotFoundError, UnsupportedError
+from ftkit.keys import content_hash, upload_key
+from ftkit.methods import Method
+from ftkit.models import Estimate, JobRequest, Problem, Report, Severity, TrainingFile
+from ftkit.provider import CountsTokens, EstimatesCost, KnowsLifecycle, Provider, ReadsFiles
+from ftkit.retrying import read
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterator, Mapping
+
+    from ftkit.ledger import Ledger
+
+    Source = str | os.PathLike[str]
+
+
+class Preflight:
+    """Checks requests and data against one provider, and uploads what passes.
+
+    Args:
+        provider: The provider.
+        identity: The account.
+        ledger: The ledger.
+    """
+
+    def __init__(self, provider: Provider, identity: str, ledger: Ledger) -> None:
+        self._provider = provider
+        self._identity = identity
+        self._ledger = ledger
+
+    def refuse(self, request: JobRequest) -> None:
+        """Raises the one error that holds everything a provider cannot do of a request.
+
+        Raises:
+            UnsupportedError: It cannot do some of it.
+        """
+        problems = [p for p in self.problems(request) if p.severity is Severity.ERROR]
+        if problems:
+            methods = ", ".join(sorted(_type(m) for m in self._provider.methods))
+            summary = f"the provider '{self._provider.name}' cannot do that; nothing was sent."
+            raise UnsupportedError(summary, problems, hint=f"Its methods: {methods}.")
+
+    def problems(self, request: JobRequest) -> list[Problem]:
+        """Returns everything about a request that the provider refuses."""
+        if type(request.method) not in self._provider.methods:
+            known = ", ".join(sorted(_type(m) for m in self._provider.methods))
+            message = f"it has no method '{request.method.type}'."
+            return [Problem(code="unsupported-method", field="method", message=message, fix=f"It has: {known}.")]
+        return self._provider.problems(request)
+
+    def check(
+        self,
+        source: Source,
+        model: str,
+        method: Method,
+        columns: Mapping[str, str] | None,
+        provider_options: Mapping[str, Any] | None,
+    ) -> Report:
+        """Looks a data set over, and the request that it is for."""
+        request = self._request_for(source, model, method, provider_options)
+        problems = self.problems(request)
+        if any(p.severity is Severity.ERROR for p in problems):
+            return Report(source=str(source), problems=tuple(problems))  # rules for an impossible request mean nothing
+        rules = self._provider.rules(method, model)
+        report = datasets.check(source, rules, columns=columns, count_tokens=self._counter(model, method))
+        update: dict[str, object] = {"problems": (*problems, *report.problems)}
+        if isinstance(self._provider, EstimatesCost):
+            update["estimate"] = self._estimate(self._provider, request, report)
+        if isinstance(self._provider, KnowsLifecycle):
+            update["lifecycle"] = read(self._provider.lifecycle, model)
+        return report.model_copy(update=update)
+
+    def demand(
+        self,
+        source: Source,
+        model: str,
+        method: Method,
+        columns: Mapping[str, str] | None,
+        provider_options: Mapping[str, Any] | None,
+    ) -> Report:
+        """Checks, and raises what is wrong.
+
+        Raises:
+            UnsupportedError: The provider cannot do what is asked.
+            DatasetError: The data has errors.
+        """
+        self.refuse(self._request_for(source, model, method, provider_options))
+        report = self.check(source, model, method, columns, provider_options)
+        if not report.ok:
+            raise DatasetError(_summary(report), report.errors, report)
+        return report
+
+    def upload(
+        self,
+        source: Source,
+        model: str,
+        method: Method,
+        columns: Mapping[str, str] | None,
+        provider_options: Mapping[str, Any] | None,
+        folder: Path,
+    ) -> TrainingFile:
+        """Checks, converts and sends a data set; once for the same content and layout.
+
+        Args:
+            source: The data set.
+            model: The base model.
+            method: The fine-tuning method.
+            columns: The file's own column names -> those of the record.
+            provider_options: What only this provider has.
+            folder: Where the converted file may be written.
+        """
+        self.refuse(self._request_for(source, model, method, provider_options))
+        rules = self._provider.rules(method, model)
+        digest = content_hash(datasets.source_hash(source), columns)
+        key = upload_key(self._identity, digest, rules.layout, rules.layout_version)
+        target = folder / f"{Path(source).stem}.jsonl"
+        report = datasets.prepare(source, rules, target, columns=columns, count_tokens=self._counter(model, method))
+        with self._ledger.lock(key):
+            known = self._still_there(key)
+            if known is not None:
+                return known
+            sent = self._provider.upload(target, key)
+            file = sent.model_copy(
+                update={
+                    "identity": self._identity,
+                    "filename": Path(source).name,
+                    "kind": report.kind,
+                    "rows": report.rows,
+                    "size": target.stat().st_size,
+                    "source_hash": digest,
+                    "layout": rules.layout,
+                    "layout_version": rules.layout_version,
+                }
+            )
+            self._ledger.record_upload(key, file, (self._provider.name, self._identity))
+            return file
+
+    def _still_there(self, key: str) -> TrainingFile | None:
+        """Returns an earlier upload of the same content if the provider still holds it, whole.
+
+        A provider that cannot show its files is sent the file again: an upload costs nothing, a job on a file that is
+        gone does.
+        """
+        known = self._ledger.upload(key)
+        if known is None or not isinstance(self._provider, ReadsFiles):
+            return None
+        try:
+            found = read(self._provider.get_file, known.id)
+        except NotFoundError:
+            return None
+        return known if found.size in {None, known.size} else None
+
+    def _request_for(
+        self, source: Source, model: str, method: Method, provider_options: Mapping[str, Any] | None
+    ) -> JobRequest:
+        """The request as it will be, but for the id of a file that is not there yet."""
+        file = TrainingFile(id="not-uploaded-yet", provider=self._provider.name, filename=Path(source).name)
+        return JobRequest(model=model, training_file=file, method=method, provider_options=provider_options or {})
+
+    def _counter(
+        self, model: str, method: Method
+    ) -> Callable[[Iterator[Mapping[str, Any]]], Iterator[tuple[int, int]]] | None:
+        provider = self._provider
+        if not isinstance(provider, CountsTokens):
+            return None
+        return lambda records: provider.count_tokens(model, method, records)
+
+    @staticmethod
+    def _estimate(provider: EstimatesCost, request: JobRequest, report: Report) -> Estimate:
+        return read(provider.estimate, request, report.tokens.total if report.tokens else None)
+
+
+def _type(method: type[Method]) -> str:
+    return str(method.model_fields["type"].default)
+
+
+def _summary(report: Report) -> str:
+    return f"{report.source} has {len(report.errors)} errors; nothing was sent."

@@ -1,0 +1,626 @@
+"""`Client`: fine-tuning on any provider, through flat verbs.
+
+What must be right for every provider is here, or in the small modules beside it: checks before anything is sent
+(`datasets`), one job for one request (`once`), waiting (`waiting`), deployments that are not forgotten
+(`deploying`). A provider only translates.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import ValidationError
+
+from ftkit import provider as abilities
+from ftkit._preflight import Preflight
+from ftkit.deploying import Deployer, Target, source_of
+from ftkit.errors import ConfigurationError, ConflictError, NotFoundError, UnsupportedError
+from ftkit.keys import deployment_name, job_key
+from ftkit.ledger import JobEntry, Ledger
+from ftkit.methods import Method, explain
+from ftkit.models import (
+    ChatMessage,
+    ChatOptions,
+    Deployment,
+    FineTuningJob,
+    JobRequest,
+    JobStatus,
+    Page,
+    Supervised,
+    TrainingFile,
+)
+from ftkit.once import Once
+from ftkit.profiles import Profile, resolve_profile
+from ftkit.progress import Progress, as_progress
+from ftkit.registry import check_contract, make_provider
+from ftkit.retrying import read
+from ftkit.waiting import Pace, Watch, WatchAll, look, look_all, new_events
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Generator, Iterator, Mapping, Sequence
+
+    from ftkit.models import ChatChunk, ChatReply, Checkpoint, JobEvent, Metrics, Report
+    from ftkit.provider import Provider
+
+A = TypeVar("A")
+
+
+class Client:
+    """Fine-tunes on one provider. Safe to share between threads.
+
+    Args:
+        provider: Name of a provider or of a profile, or a ready-made provider; None for the profile's `default` or
+            FTKIT_PROFILE.
+        ledger: The ledger; the user's own if None.
+        options: Options of the provider, such as `compute="local"`. They win over environment and profile.
+
+    Raises:
+        UnknownProviderError: Neither a provider nor a profile has that name.
+        MissingExtraError: A package that it needs is not installed.
+        ConfigurationError: An option or a profile is wrong, or the provider does not keep the contract.
+    """
+
+    def __init__(self, provider: str | Provider | None = None, *, ledger: Ledger | None = None, **options: Any) -> None:
+        if provider is None or isinstance(provider, str):
+            self._profile = resolve_profile(provider, options)
+            self._provider = make_provider(self._profile.provider, self._profile.options)
+        elif options:
+            message = f"options ({', '.join(options)}) go with a provider's name, not with a ready-made provider"
+            raise ConfigurationError(message)
+        else:
+            self._provider = check_contract(provider)
+            self._profile = Profile(provider=self._provider.name)
+        self._ledger = ledger if ledger is not None else Ledger()
+        self._identity: str | None = None
+        self._identity_lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"Client({self._provider.name!r})"
+
+    @property
+    def provider(self) -> Provider:
+        """The provider behind this client."""
+        return self._provider
+
+    @property
+    def abilities(self) -> frozenset[str]:
+        """Names of the optional abilities that the provider has."""
+        return abilities.abilities(self._provider)
+
+    # -- data ----------------------------------------------------------------------------------------------------
+
+    def check(
+        self,
+        source: str | os.PathLike[str],
+        *,
+        model: str,
+        method: Method | None = None,
+        columns: Mapping[str, str] | None = None,
+        provider_options: Mapping[str, Any] | None = None,
+    ) -> Report:
+        """Looks a data set over as the provider would: rules, tokens, price, dates of the model. Sends nothing.
+
+        Args:
+            source: JSONL, JSON, CSV or Parquet file, or a folder saved by `datasets`.
+            model: The base model, or a role such as "small".
+            method: The fine-tuning method; supervised if None.
+            columns: The file's own column names -> those of the record, such as {"question": "prompt"}.
+            provider_options: What only this provider has.
+
+        Returns:
+            Every problem found, those of model and method among them. `report.ok` says whether a job may start.
+
+        Raises:
+            DatasetError: There is no such file, or it is of no known kind.
+        """
+        return self._preflight().check(source, self._model(model), method or Supervised(), columns, provider_options)
+
+    def upload(
+        self,
+        source: str | os.PathLike[str],
+        *,
+        model: str,
+        method: Method | None = None,
+        columns: Mapping[str, str] | None = None,
+        provider_options: Mapping[str, Any] | None = None,
+    ) -> TrainingFile:
+        """Checks a data set, writes it in the provider's layout, and sends it; once for the same content.
+
+        Args:
+            source: JSONL, JSON, CSV or Parquet file, or a folder saved by `datasets`.
+            model: The base model, or a role such as "small".
+            method: The fine-tuning method; supervised if None.
+            columns: The file's own column names -> those of the record.
+            provider_options: What only this provider has.
+
+        Raises:
+            DatasetError: The data has errors; it holds all of them. Nothing was sent.
+            UnsupportedError: The provider cannot do that. Nothing was sent.
+        """
+        preflight = self._preflight()
+        with tempfile.TemporaryDirectory(prefix="ftkit-") as folder:
+            return preflight.upload(
+                source, self._model(model), method or Supervised(), columns, provider_options, Path(folder)
+            )
+
+    def list_files(self, *, after: str | None = None, limit: int = 20) -> Page[TrainingFile]:
+        """Lists uploaded files, newest first."""
+        return read(self._able(abilities.ReadsFiles).list_files, after, limit)
+
+    def get_file(self, file: TrainingFile | str) -> TrainingFile:
+        """Reads what the provider knows of a file."""
+        return read(self._able(abilities.ReadsFiles).get_file, _id(file))
+
+    def download_file(self, file: TrainingFile | str, path: str | os.PathLike[str]) -> Path:
+        """Writes the content of a file to `path`, and returns that path."""
+        read(self._able(abilities.ReadsFiles).download_file, _id(file), Path(path))
+        return Path(path)
+
+    def delete_file(self, file: TrainingFile | str) -> None:
+        """Deletes a file."""
+        self._able(abilities.DeletesFiles).delete_file(_id(file))
+
+    # -- jobs ----------------------------------------------------------------------------------------------------
+
+    def create_job(
+        self,
+        *,
+        model: str,
+        training_file: TrainingFile | str,
+        validation_file: TrainingFile | str | None = None,
+        method: Method | None = None,
+        suffix: str | None = None,
+        seed: int | None = None,
+        metadata: Mapping[str, str] | None = None,
+        provider_options: Mapping[str, Any] | None = None,
+        key: str | None = None,
+        retry_failed: bool = False,
+    ) -> FineTuningJob:
+        """Makes a fine-tuning job; the same request again is the same job, whatever happened in between.
+
+        Args:
+            model: The base model, or a role such as "small".
+            training_file: What `upload` returned, or the id of a file that was uploaded otherwise.
+            validation_file: Likewise, to validate on.
+            method: The fine-tuning method and its hyperparameters; supervised if None.
+            suffix: A word that becomes part of the tuned model's name.
+            seed: Seed of all randomness, 0 to 2147483647.
+            metadata: Labels of your own.
+            provider_options: What only this provider has.
+            key: Any word of your own: makes a deliberate second job out of the same request.
+            retry_failed: Make a new attempt if the job of this request failed or was cancelled.
+
+        Returns:
+            The job. One that was interrupted (its machine died) is going on again.
+
+        Raises:
+            UnsupportedError: The provider cannot do that; it holds every reason. Nothing was sent.
+            JobFailedError: The job of this request failed before, and `retry_failed` is not set.
+            JobCancelledError: Likewise, cancelled.
+            UnclearOutcomeError: It cannot be known whether there is a job. Nothing more was sent.
+            LedgerError: The ledger cannot be written. Nothing was sent.
+        """
+        request = self._request(model, training_file, validation_file, method, suffix, seed, metadata, provider_options)
+        self._preflight().refuse(request)
+        once = Once(self._provider, self.identity(), self._ledger)
+        job = once.create(job_key(self.identity(), request, key), request, retry_failed=retry_failed)
+        if job.interrupted and isinstance(self._provider, abilities.Pauses):
+            return self._mine(self._provider.resume_job(job.id))
+        return job
+
+    def fine_tune(
+        self,
+        model: str,
+        train: str | os.PathLike[str],
+        *,
+        validation: str | os.PathLike[str] | None = None,
+        method: Method | None = None,
+        suffix: str | None = None,
+        seed: int | None = None,
+        metadata: Mapping[str, str] | None = None,
+        columns: Mapping[str, str] | None = None,
+        provider_options: Mapping[str, Any] | None = None,
+        key: str | None = None,
+        retry_failed: bool = False,
+        timeout_s: float | None = None,
+        progress: bool = True,
+    ) -> FineTuningJob:
+        """Checks everything, then uploads, creates the job, and waits for it.
+
+        Args:
+            model: The base model, or a role such as "small".
+            train: The data set to train on.
+            validation: The data set to validate on.
+            method: The fine-tuning method and its hyperparameters; supervised if None.
+            suffix: A word that becomes part of the tuned model's name.
+            seed: Seed of all randomness.
+            metadata: Labels of your own.
+            columns: The files' own column names -> those of the record.
+            provider_options: What only this provider has.
+            key: Makes a deliberate second job out of the same request.
+            retry_failed: Make a new attempt if the job of this request failed or was cancelled.
+            timeout_s: Seconds after which to stop waiting.
+            progress: Show how it goes.
+
+        Raises:
+            DatasetError: One of the files has errors. Nothing was sent, of neither.
+            FtkitError: As from `upload`, `create_job` and `wait`.
+        """
+        preflight, resolved, chosen = self._preflight(), self._model(model), method or Supervised()
+        sources = [train] if validation is None else [train, validation]
+        for source in sources:
+            preflight.demand(source, resolved, chosen, columns, provider_options)
+        shared: dict[str, Any] = {"model": model, "method": method, "provider_options": provider_options}
+        files = [self.upload(source, columns=columns, **shared) for source in sources]
+        job = self.create_job(
+            training_file=files[0],
+            validation_file=files[1] if validation is not None else None,
+            suffix=suffix,
+            seed=seed,
+            metadata=metadata,
+            key=key,
+            retry_failed=retry_failed,
+            **shared,
+        )
+        return self.wait(job, timeout_s=timeout_s, progress=progress)
+
+    def get_job(self, job: FineTuningJob | str) -> FineTuningJob:
+        """Reads a job as it is now."""
+        return self._mine(read(self._provider.get_job, self._job_id(job)))
+
+    def list_jobs(self, *, after: str | None = None, limit: int = 20) -> Page[FineTuningJob]:
+        """Lists jobs, newest first; `after` takes the `next` of the page before."""
+        page = read(self._provider.list_jobs, after, limit)
+        return page.model_copy(update={"items": tuple(self._mine(job) for job in page.items)})
+
+    def cancel_job(self, job: FineTuningJob | str) -> FineTuningJob:
+        """Asks for the end of a job; one that has ended is returned as it is."""
+        return self._mine(self._able(abilities.Cancels).cancel_job(self._job_id(job)))
+
+    def pause_job(self, job: FineTuningJob | str) -> FineTuningJob:
+        """Asks a running job to stop where it can go on later."""
+        return self._mine(self._able(abilities.Pauses).pause_job(self._job_id(job)))
+
+    def resume_job(self, job: FineTuningJob | str) -> FineTuningJob:
+        """Lets a paused job go on."""
+        return self._mine(self._able(abilities.Pauses).resume_job(self._job_id(job)))
+
+    def list_events(self, job: FineTuningJob | str, *, after: str | None = None, limit: int = 100) -> Page[JobEvent]:
+        """Lists the events of a job, oldest first; `after` takes an event's id, or the `next` of a page."""
+        return read(self._able(abilities.ListsEvents).list_events, self._job_id(job), after, limit)
+
+    def list_checkpoints(self, job: FineTuningJob | str) -> list[Checkpoint]:
+        """Lists the checkpoints of a job, newest first."""
+        return read(self._able(abilities.ListsCheckpoints).list_checkpoints, self._job_id(job))
+
+    def results(self, job: FineTuningJob | str) -> list[Metrics]:
+        """Returns the metrics of a job, one row a step, in the order of steps."""
+        return read(self._able(abilities.FetchesResults).results, self._job_id(job))
+
+    def delete_model(self, model: FineTuningJob | str) -> None:
+        """Deletes a tuned model, given by its name or its job."""
+        name = model if isinstance(model, str) else model.fine_tuned_model
+        if name is None:
+            message = f"the job {_id(model)} has no tuned model"
+            raise NotFoundError(message, provider=self._provider.name)
+        self._able(abilities.DeletesModels).delete_model(name)
+
+    def adopt(
+        self,
+        job: FineTuningJob | str,
+        *,
+        model: str,
+        training_file: TrainingFile | str,
+        validation_file: TrainingFile | str | None = None,
+        method: Method | None = None,
+        suffix: str | None = None,
+        seed: int | None = None,
+        metadata: Mapping[str, str] | None = None,
+        provider_options: Mapping[str, Any] | None = None,
+        key: str | None = None,
+    ) -> FineTuningJob:
+        """Takes a job that was made without ftkit as the job of a request, so that `create_job` finds it."""
+        request = self._request(model, training_file, validation_file, method, suffix, seed, metadata, provider_options)
+        once = Once(self._provider, self.identity(), self._ledger)
+        return once.record(job_key(self.identity(), request, key), request, self.get_job(job))
+
+    def unclear(self) -> list[JobEntry]:
+        """Returns the requests of this account whose outcome nobody has seen."""
+        return [entry for entry in self._ledger.unclear_jobs() if entry.identity == self.identity()]
+
+    def resolve(self, key: str, *, job_id: str | None) -> FineTuningJob | None:
+        """Settles an unclear outcome by hand, after a look at the provider's own list.
+
+        Args:
+            key: The key that the `UnclearOutcomeError` names.
+            job_id: The job that the request became; None if there surely is none.
+
+        Raises:
+            NotFoundError: The ledger has no such key, or the provider no such job.
+        """
+        entry = self._ledger.job_entry(key)
+        if entry is None or entry.identity != self.identity():
+            message = f"the ledger has no request {key!r} of this account"
+            raise NotFoundError(message, provider=self._provider.name)
+        return Once(self._provider, self.identity(), self._ledger).settle(entry, job_id)
+
+    # -- waiting -------------------------------------------------------------------------------------------------
+
+    def wait(
+        self,
+        job: FineTuningJob | str,
+        *,
+        timeout_s: float | None = None,
+        poll_s: float | None = None,
+        stall_s: float = 600.0,
+        progress: bool | Progress = True,
+    ) -> FineTuningJob:
+        """Waits for the end of a job. Ctrl-C leaves the job alive, and says how to take it up again.
+
+        Args:
+            job: The job, or its id.
+            timeout_s: Seconds after which to stop waiting; None for never.
+            poll_s: Seconds between looks; None lets them grow with the time waited.
+            stall_s: Seconds without a step after which a running job is reported as standing still.
+            progress: Show how it goes, or where to show it.
+
+        Returns:
+            The job, which has succeeded.
+
+        Raises:
+            JobFailedError: It failed.
+            JobCancelledError: It was cancelled.
+            JobPausedError: It stands still; the hint is the line that resumes it.
+            JobTimeoutError: The time is up; the job goes on.
+        """
+        pace = Pace(poll_s=poll_s, timeout_s=timeout_s, stall_s=stall_s)
+        with Watch(self.get_job(job), pace, as_progress(progress)) as watch:
+            while (delay := look(self, watch)) is not None:
+                time.sleep(delay)
+        return watch.outcome()
+
+    def wait_all(
+        self,
+        jobs: Sequence[FineTuningJob | str],
+        *,
+        timeout_s: float | None = None,
+        poll_s: float | None = None,
+        progress: bool | Progress = True,
+    ) -> list[FineTuningJob]:
+        """Waits until all jobs have ended (or are paused), asking by listing, not one request a job.
+
+        Returns:
+            The jobs in the order given, also those that failed: look at their `status`.
+
+        Raises:
+            JobTimeoutError: The time is up; it holds one of the jobs that still run.
+        """
+        with WatchAll(map(self.get_job, jobs), Pace(poll_s=poll_s, timeout_s=timeout_s), as_progress(progress)) as all_:
+            while (delay := look_all(self, all_)) is not None:
+                time.sleep(delay)
+        return all_.jobs()
+
+    def follow(self, job: FineTuningJob | str, *, poll_s: float | None = None) -> Iterator[JobEvent]:
+        """Yields the events of a job as they happen, from the first one on, until it ends."""
+        self._able(abilities.ListsEvents)
+        watch = Watch(self.get_job(job), Pace(poll_s=poll_s), as_progress(progress=False))
+        delay: float | None = 0.0
+        while delay is not None:
+            time.sleep(delay)
+            now = self.get_job(watch.job.id)
+            events = new_events(self, watch)
+            yield from events
+            delay = watch.see(now, events)
+
+    # -- deployments ---------------------------------------------------------------------------------------------
+
+    def deploy(
+        self,
+        target: Target,
+        *,
+        name: str | None = None,
+        ttl_s: float | None = None,
+        **options: Any,
+    ) -> Deployment:
+        """Makes a model answer, and leaves it there; the same again is the same deployment.
+
+        Args:
+            target: A job, a checkpoint, the name of a model, or a role such as "small".
+            name: Its name; None for one that is made from the target.
+            ttl_s: Seconds to live: `reap` deletes it afterwards. Nothing else does.
+            options: What only this provider takes.
+
+        Raises:
+            ConflictError: The job has not succeeded, or the name is taken by another model.
+        """
+        return self._deployer().deploy(*self._deploy_arguments(target, name, ttl_s, options))
+
+    @contextmanager
+    def deployed(
+        self,
+        target: Target,
+        *,
+        name: str | None = None,
+        ttl_s: float | None = None,
+        **options: Any,
+    ) -> Generator[Deployment]:
+        """Deploys for the time of a `with` block. Deletes only what it made, and what nobody else holds."""
+        arguments = self._deploy_arguments(target, name, ttl_s, options)
+        with self._deployer().deployed(*arguments) as deployment:
+            yield deployment
+
+    def get_deployment(self, name: str) -> Deployment:
+        """Reads a deployment."""
+        return self._deployer().get(name)
+
+    def list_deployments(self) -> list[Deployment]:
+        """Lists the account's deployments, with age and, where it is known, price per hour."""
+        return self._deployer().list_all()
+
+    def delete_deployment(self, deployment: Deployment | str) -> None:
+        """Deletes a deployment; one that is gone already is no error."""
+        self._deployer().delete(deployment if isinstance(deployment, str) else deployment.name)
+
+    def reap(self) -> list[str]:
+        """Deletes the deployments that are past their time to live, or were left by a dead process; names them."""
+        return self._deployer().reap()
+
+    # -- asking --------------------------------------------------------------------------------------------------
+
+    def chat(
+        self,
+        deployment: Deployment | str,
+        messages: str | Sequence[ChatMessage | Mapping[str, Any]],
+        **options: Any,
+    ) -> ChatReply:
+        """Asks a deployed model.
+
+        Args:
+            deployment: The deployment, or its name.
+            messages: The conversation; a single string is one user message.
+            options: Fields of `ChatOptions`: temperature, max_tokens, top_p, seed, stop, tools, extra.
+        """
+        chats = self._able(abilities.Chats)
+        return chats.chat(self._deployment(deployment), _messages(messages), _chat_options(options))
+
+    def stream_chat(
+        self,
+        deployment: Deployment | str,
+        messages: str | Sequence[ChatMessage | Mapping[str, Any]],
+        **options: Any,
+    ) -> Iterator[ChatChunk]:
+        """Asks a deployed model, and yields the answer piece by piece; `str(piece)` is its text."""
+        streams = self._able(abilities.StreamsChat)
+        return streams.stream_chat(self._deployment(deployment), _messages(messages), _chat_options(options))
+
+    # -- inside --------------------------------------------------------------------------------------------------
+
+    def identity(self) -> str:
+        """Returns the account behind this client: endpoint and owner, no secret."""
+        with self._identity_lock:
+            if self._identity is None:
+                self._identity = read(self._provider.identity)
+            return self._identity
+
+    def _preflight(self) -> Preflight:
+        return Preflight(self._provider, self.identity(), self._ledger)
+
+    def _model(self, name: str) -> str:
+        """Resolves a role such as "small": the profile's word first, then the provider's."""
+        own = self._profile.models.get(name)
+        if own is None and isinstance(self._provider, abilities.NamesRoles):
+            own = self._provider.model_roles.get(name)
+        return own if own is not None else name
+
+    def _request(
+        self,
+        model: str,
+        training_file: TrainingFile | str,
+        validation_file: TrainingFile | str | None,
+        method: Method | None,
+        suffix: str | None,
+        seed: int | None,
+        metadata: Mapping[str, str] | None,
+        provider_options: Mapping[str, Any] | None,
+    ) -> JobRequest:
+        try:
+            return JobRequest(
+                model=self._model(model),
+                training_file=self._file(training_file),
+                validation_file=None if validation_file is None else self._file(validation_file),
+                method=method or Supervised(),
+                suffix=suffix,
+                seed=seed,
+                metadata=metadata or {},
+                provider_options=provider_options or {},
+            )
+        except ValidationError as error:
+            raise ConfigurationError(explain(JobRequest, error, "field")) from error
+
+    def _file(self, file: TrainingFile | str) -> TrainingFile:
+        if isinstance(file, str):
+            return TrainingFile(id=file, provider=self._provider.name)
+        if file.identity not in {None, self.identity()}:
+            message = f"the file {file.id} belongs to {file.identity}, this client to {self.identity()}"
+            raise ConfigurationError(message, hint="Upload it with this client.")
+        return file
+
+    def _mine(self, job: FineTuningJob) -> FineTuningJob:
+        return job if job.identity else job.model_copy(update={"identity": self.identity()})
+
+    def _job_id(self, job: FineTuningJob | str) -> str:
+        if not isinstance(job, str) and job.identity not in {None, self.identity()}:
+            message = f"the job {job.id} belongs to {job.identity}, this client to {self.identity()}"
+            raise ConfigurationError(message, hint=f"Make a Client for the account it was made in ({job.provider}).")
+        return _id(job)
+
+    def _able(self, ability: type[A]) -> A:
+        """Returns the provider as one that has an ability."""
+        if not isinstance(self._provider, ability):
+            has = ", ".join(sorted(self.abilities)) or "nothing beyond jobs"
+            message = f"the provider '{self._provider.name}' has no {ability.__name__}"
+            raise UnsupportedError(message, hint=f"It has: {has}.")
+        return self._provider
+
+    def _deployer(self) -> Deployer:
+        provider = self._able(abilities.Deploys)
+        return Deployer(provider, self._provider.name, self.identity(), self._ledger)
+
+    def _deploy_arguments(
+        self, target: Target, name: str | None, ttl_s: float | None, options: Mapping[str, Any]
+    ) -> tuple[Target, str, float | None, Mapping[str, Any]]:
+        if isinstance(target, str):
+            target = self._model(target)
+        elif isinstance(target, FineTuningJob):
+            target = self._finished(target)
+        merged = {**self._profile.deploy, **options}
+        default_ttl = merged.pop("ttl_s", None)
+        return (
+            target,
+            name or deployment_name(self.identity(), source_of(target)),
+            ttl_s if ttl_s is not None else default_ttl,
+            merged,
+        )
+
+    def _finished(self, job: FineTuningJob) -> FineTuningJob:
+        """A job is plain data, and may be old: what was running when it was read may have succeeded since."""
+        job_id = self._job_id(job)
+        now = job if job.status is JobStatus.SUCCEEDED else self.get_job(job_id)
+        if now.status is not JobStatus.SUCCEEDED:
+            message = f"the job {job_id} is {now.status.value}: there is no model to deploy"
+            raise ConflictError(message, provider=self._provider.name, hint="Wait for it, or deploy a checkpoint.")
+        return now
+
+    def _deployment(self, deployment: Deployment | str) -> Deployment:
+        return deployment if isinstance(deployment, Deployment) else self.get_deployment(deployment)
+
+
+def _id(thing: FineTuningJob | TrainingFile | str) -> str:
+    return thing if isinstance(thing, str) else thing.id
+
+
+def _messages(messages: str | Sequence[ChatMessage | Mapping[str, Any]]) -> list[ChatMessage]:
+    if isinstance(messages, str):
+        return [ChatMessage(role="user", content=messages)]
+    return [_parsed(ChatMessage, message) for message in messages]
+
+
+def _chat_options(options: Mapping[str, Any]) -> ChatOptions:
+    stop = options.get("stop")
+    return _parsed(ChatOptions, {**options, "stop": (stop,)} if isinstance(stop, str) else options)
+
+
+N = TypeVar("N", ChatMessage, ChatOptions)
+
+
+def _parsed(noun: type[N], value: N | Mapping[str, Any]) -> N:
+    try:
+        return noun.model_validate(value)
+    except ValidationError as error:
+        raise ConfigurationError(explain(noun, error, "field")) from error

@@ -1,0 +1,374 @@
+"""The ledger: what was asked for and what came of it. SQLite, on disk before anything that costs is sent.
+
+A row is written as INTENDED before a job is asked for, and becomes MADE when the provider's answer is in. A row that
+is still INTENDED belongs to a request whose end nobody saw: the provider is asked before anything is sent again.
+
+The database runs in WAL mode with `synchronous=FULL`, so that what was committed survives a power cut. That does
+not hold on network file systems, where the ledger refuses to live (https://www.sqlite.org/wal.html, section 1).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import psutil
+from filelock import FileLock, Timeout
+
+from ftkit.errors import ConflictError, LedgerError
+from ftkit.home import state_folder
+from ftkit.models import FineTuningJob, TrainingFile
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from ftkit.models import Deployment, JobRequest
+
+SCHEMA_VERSION = 1
+FILE_NAME = "ledger.sqlite3"
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS jobs (
+    key TEXT PRIMARY KEY, base_key TEXT NOT NULL, attempt INTEGER NOT NULL,
+    provider TEXT NOT NULL, identity TEXT NOT NULL, request TEXT NOT NULL,
+    state TEXT NOT NULL, job_id TEXT, job TEXT, intended_at TEXT NOT NULL, updated_at TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS jobs_by_base ON jobs (base_key, attempt);
+CREATE INDEX IF NOT EXISTS jobs_by_id ON jobs (identity, job_id);
+CREATE TABLE IF NOT EXISTS uploads (
+    key TEXT PRIMARY KEY, provider TEXT NOT NULL, identity TEXT NOT NULL, file TEXT NOT NULL, updated_at TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS deployments (
+    identity TEXT NOT NULL, name TEXT NOT NULL, provider TEXT NOT NULL, source TEXT NOT NULL,
+    state TEXT NOT NULL, temporary INTEGER NOT NULL, intended_at TEXT NOT NULL, expires_at TEXT,
+    PRIMARY KEY (identity, name)
+);
+CREATE TABLE IF NOT EXISTS holders (
+    identity TEXT NOT NULL, name TEXT NOT NULL, holder TEXT NOT NULL,
+    pid INTEGER NOT NULL, started REAL NOT NULL,
+    PRIMARY KEY (identity, name, holder)
+);
+"""
+_NETWORK = {
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smbfs",
+    "smb3",
+    "afs",
+    "ceph",
+    "lustre",
+    "glusterfs",
+    "fuse.sshfs",
+    "9p",
+    "afpfs",
+}
+
+
+class State(StrEnum):
+    """What is known of a request. INTENDED: sent, perhaps. MADE: the provider has it. ABSENT: surely not made."""
+
+    INTENDED = "intended"
+    MADE = "made"
+    ABSENT = "absent"
+
+
+class JobEntry(NamedTuple):
+    """One attempt at a request."""
+
+    key: str
+    attempt: int
+    provider: str
+    identity: str
+    state: State
+    job_id: str | None
+    intended_at: datetime
+
+
+class DeploymentEntry(NamedTuple):
+    """A deployment that ftkit asked for. A temporary one is deleted when nobody holds it any more."""
+
+    identity: str
+    name: str
+    provider: str
+    source: str
+    state: State
+    temporary: bool
+    intended_at: datetime
+    expires_at: datetime | None
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()
+
+
+class Ledger:
+    """The ledger of one user on one machine; safe to share between threads and processes.
+
+    Args:
+        folder: Where it lives; the user's state folder (or FTKIT_HOME) if None.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder if folder is not None else state_folder()
+        self.path = self.folder / FILE_NAME
+        self._ready = False
+
+    def __repr__(self) -> str:
+        return f"Ledger({str(self.path)!r})"
+
+    # -- locks ---------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def lock(self, key: str, timeout_s: float = 3600) -> Generator[None]:
+        """Holds a key for this thread alone, across all processes; the system lets go of it if the process dies.
+
+        Raises:
+            ConflictError: Someone else held it for all of `timeout_s`.
+            LedgerError: The lock cannot be made on disk.
+        """
+        self._prepare()
+        name = hashlib.sha256(key.encode()).hexdigest()[:32]
+        lock = FileLock(self.folder / "locks" / f"{name}.lock", timeout=timeout_s)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            message = f"another process has been busy with this request for {timeout_s:.0f} s"
+            raise ConflictError(message, hint="See whether it hangs, or wait for it.") from error
+        except OSError as error:
+            raise self._error(error) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    # -- jobs ----------------------------------------------------------------------------------------------------
+
+    def intend_job(self, base_key: str, attempt: int, key: str, request: JobRequest, who: tuple[str, str]) -> None:
+        """Writes down, on disk, that a job is about to be asked for.
+
+        Args:
+            base_key: The key of the request.
+            attempt: Which attempt at it, counted from 1.
+            key: The key of that attempt.
+            request: What is asked for.
+            who: Provider's name and identity.
+        """
+        with self._transaction() as db:
+            db.execute(
+                "INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?, NULL, NULL, ?, ?)"
+                " ON CONFLICT (key) DO UPDATE SET state = excluded.state,"
+                " intended_at = excluded.intended_at, updated_at = excluded.updated_at",
+                (key, base_key, attempt, *who, request.model_dump_json(), State.INTENDED, _now(), _now()),
+            )
+
+    def record_job(self, key: str, job: FineTuningJob) -> None:
+        """Writes down what the provider has made for a key that was intended."""
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE jobs SET state = ?, job_id = ?, job = ?, updated_at = ? WHERE key = ?",
+                (State.MADE, job.id, job.model_dump_json(), _now(), key),
+            )
+
+    def record_absent(self, key: str) -> None:
+        """Writes down that the provider surely made nothing for a key."""
+        with self._transaction() as db:
+            db.execute("UPDATE jobs SET state = ?, updated_at = ? WHERE key = ?", (State.ABSENT, _now(), key))
+
+    def attempts(self, base_key: str) -> list[JobEntry]:
+        """Returns all attempts at a request, the first one first."""
+        return self._jobs("WHERE base_key = ? ORDER BY attempt", (base_key,))
+
+    def job_entry(self, key: str) -> JobEntry | None:
+        """Returns what is known of one attempt."""
+        return next(iter(self._jobs("WHERE key = ?", (key,))), None)
+
+    def unclear_jobs(self) -> list[JobEntry]:
+        """Returns the attempts whose outcome nobody has seen, oldest first."""
+        return self._jobs("WHERE state = ? ORDER BY intended_at", (State.INTENDED,))
+
+    def key_of(self, identity: str, job_id: str) -> str | None:
+        """Returns the key under which a job is known, or None."""
+        with self._transaction() as db:
+            row = db.execute("SELECT key FROM jobs WHERE identity = ? AND job_id = ?", (identity, job_id)).fetchone()
+        return str(row[0]) if row else None
+
+    def _jobs(self, where: str, values: tuple[object, ...]) -> list[JobEntry]:
+        columns = "key, attempt, provider, identity, state, job_id, intended_at"
+        with self._transaction() as db:
+            rows = db.execute(f"SELECT {columns} FROM jobs {where}", values).fetchall()  # noqa: S608 - our own text
+        return [
+            JobEntry(
+                key=row["key"],
+                attempt=row["attempt"],
+                provider=row["provider"],
+                identity=row["identity"],
+                state=State(row["state"]),
+                job_id=row["job_id"],
+                intended_at=datetime.fromisoformat(row["intended_at"]),
+            )
+            for row in rows
+        ]
+
+    # -- uploads -------------------------------------------------------------------------------------------------
+
+    def record_upload(self, key: str, file: TrainingFile, who: tuple[str, str]) -> None:
+        """Writes down an upload that is done."""
+        with self._transaction() as db:
+            row = (key, *who, file.model_dump_json(), _now())
+            db.execute("INSERT OR REPLACE INTO uploads VALUES (?, ?, ?, ?, ?)", row)
+
+    def upload(self, key: str) -> TrainingFile | None:
+        """Returns the file that was uploaded under a key, or None."""
+        with self._transaction() as db:
+            row = db.execute("SELECT file FROM uploads WHERE key = ?", (key,)).fetchone()
+        return TrainingFile.model_validate_json(row[0]) if row else None
+
+    # -- deployments ---------------------------------------------------------------------------------------------
+
+    def intend_deployment(self, entry: DeploymentEntry) -> None:
+        """Writes down, on disk, that a deployment is about to be asked for."""
+        expires = entry.expires_at.isoformat() if entry.expires_at else None
+        with self._transaction() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO deployments VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (*entry[:5], int(entry.temporary), entry.intended_at.isoformat(), expires),
+            )
+
+    def record_deployment(self, deployment: Deployment, identity: str) -> None:
+        """Writes down that a deployment was made."""
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE deployments SET state = ? WHERE identity = ? AND name = ?",
+                (State.MADE, identity, deployment.name),
+            )
+
+    def forget_deployment(self, identity: str, name: str) -> None:
+        """Lets go of a deployment that is no more, and of its holders."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM deployments WHERE identity = ? AND name = ?", (identity, name))
+            db.execute("DELETE FROM holders WHERE identity = ? AND name = ?", (identity, name))
+
+    def deployments(self, identity: str) -> list[DeploymentEntry]:
+        """Returns the deployments that ftkit asked for in an account, oldest first."""
+        with self._transaction() as db:
+            rows = db.execute(
+                "SELECT * FROM deployments WHERE identity = ? ORDER BY intended_at", (identity,)
+            ).fetchall()
+        return [
+            DeploymentEntry(
+                *(row["identity"], row["name"], row["provider"], row["source"]),
+                State(row["state"]),
+                bool(row["temporary"]),
+                datetime.fromisoformat(row["intended_at"]),
+                datetime.fromisoformat(row["expires_at"]) if row["expires_at"] else None,
+            )
+            for row in rows
+        ]
+
+    def hold(self, identity: str, name: str, holder: str) -> None:
+        """Writes down that this process uses a deployment."""
+        process = psutil.Process()
+        row = (identity, name, holder, process.pid, process.create_time())
+        with self._transaction() as db:
+            db.execute("INSERT OR REPLACE INTO holders VALUES (?, ?, ?, ?, ?)", row)
+
+    def release(self, identity: str, name: str, holder: str) -> None:
+        """Writes down that a holder is done."""
+        with self._transaction() as db:
+            where = "identity = ? AND name = ? AND holder = ?"
+            db.execute(f"DELETE FROM holders WHERE {where}", (identity, name, holder))  # noqa: S608 - our own text
+
+    def holders(self, identity: str, name: str) -> int:
+        """Counts the living holders of a deployment; a process that died holds nothing."""
+        with self._transaction() as db:
+            query = "SELECT pid, started FROM holders WHERE identity = ? AND name = ?"
+            rows = db.execute(query, (identity, name)).fetchall()
+        return sum(_lives(pid, started) for pid, started in rows)
+
+    # -- the file ------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _transaction(self) -> Generator[sqlite3.Connection]:
+        """One connection, one transaction: nothing is shared between threads, or kept over a fork."""
+        self._prepare()
+        try:
+            db = self._connect()
+            try:
+                db.execute("BEGIN IMMEDIATE")
+                yield db
+                db.execute("COMMIT")
+            finally:
+                db.close()  # an open transaction is rolled back
+        except (sqlite3.Error, OSError) as error:
+            if isinstance(error, LedgerError):
+                raise
+            raise self._error(error) from error
+
+    def _connect(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self.path, timeout=60, isolation_level=None)
+        db.row_factory = sqlite3.Row
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        return db
+
+    def _prepare(self) -> None:
+        """Makes folder and tables once per Ledger."""
+        if self._ready:
+            return
+        try:
+            (self.folder / "locks").mkdir(parents=True, exist_ok=True)
+            self._refuse_network(self.folder)
+            with FileLock(self.folder / "locks" / "schema.lock", timeout=60):
+                self._make_tables()
+        except (sqlite3.Error, OSError) as error:
+            if isinstance(error, LedgerError):
+                raise
+            raise self._error(error) from error
+        self._ready = True
+
+    def _make_tables(self) -> None:
+        new = not self.path.exists()
+        db = self._connect()
+        try:
+            version = int(db.execute("PRAGMA user_version").fetchone()[0])
+            if version > SCHEMA_VERSION:
+                message = f"the ledger {self.path} was written by a newer ftkit (layout {version})"
+                raise LedgerError(message, hint="Upgrade ftkit. Nothing was sent.")
+            if version < SCHEMA_VERSION:
+                db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        finally:
+            db.close()
+        if new:
+            self.path.chmod(0o600)
+
+    @staticmethod
+    def _refuse_network(folder: Path) -> None:
+        """SQLite's WAL needs shared memory and true locks, which network file systems do not give."""
+        mounts = {Path(m.mountpoint): m.fstype.lower() for m in psutil.disk_partitions(all=True)}
+        real = folder.resolve()
+        kind = next((mounts[p] for p in (real, *real.parents) if p in mounts), "")
+        if kind in _NETWORK:
+            message = f"the ledger cannot live in {folder}: that is a network file system ({kind})"
+            raise LedgerError(message, hint="Set FTKIT_HOME to a folder on a local disk.")
+
+    def _error(self, error: Exception) -> LedgerError:
+        message = f"the ledger {self.path} cannot be used: {error}"
+        return LedgerError(message, hint="Free space or mend its permissions, or set FTKIT_HOME to another folder.")
+
+
+def _lives(pid: int, started: float) -> bool:
+    if pid == os.getpid():
+        return True
+    try:
+        process = psutil.Process(pid)
+        alike = abs(process.create_time() - started) < 1  # seconds; a reused pid starts later
+        return alike and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
