@@ -16,6 +16,8 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    __version__: str
+
     from ftkit.aio import AsyncClient
     from ftkit.client import Client
     from ftkit.errors import (

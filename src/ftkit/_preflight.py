@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from ftkit import datasets
 from ftkit.errors import DatasetError, NotFoundError, UnsupportedError
 from ftkit.keys import content_hash, upload_key
-from ftkit.methods import Method
 from ftkit.models import Estimate, JobRequest, Problem, Report, Severity, TrainingFile
 from ftkit.provider import CountsTokens, EstimatesCost, KnowsLifecycle, Provider, ReadsFiles
 from ftkit.retrying import read
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from ftkit.ledger import Ledger
+    from ftkit.methods import Method
 
     Source = str | os.PathLike[str]
 

@@ -344,7 +344,7 @@ class AsyncClient:
         pace = Pace(poll_s=poll_s, timeout_s=timeout_s, stall_s=stall_s)
         with Watch(await self.get_job(job), pace, as_progress(progress)) as watch:
             while (delay := await self._call(look, self._client, watch)) is not None:
-                await asyncio.sleep(delay)  # noqa: ASYNC110 - the other side is a remote service
+                await asyncio.sleep(delay)
         return watch.outcome()
 
     async def wait_all(
@@ -359,7 +359,7 @@ class AsyncClient:
         found = [await self.get_job(job) for job in jobs]
         with WatchAll(found, Pace(poll_s=poll_s, timeout_s=timeout_s), as_progress(progress)) as all_:
             while (delay := await self._call(look_all, self._client, all_)) is not None:
-                await asyncio.sleep(delay)  # noqa: ASYNC110 - the other side is a remote service
+                await asyncio.sleep(delay)
         return all_.jobs()
 
     async def follow(self, job: FineTuningJob | str, *, poll_s: float | None = None) -> AsyncIterator[JobEvent]:

@@ -15,7 +15,10 @@ def state_folder() -> Path:
 
 
 def cache_folder() -> Path:
-    """Returns the folder of what can be made again: the model `ftkit/small`, converted data sets."""
+    """Returns the folder of what can be made again, such as `ftkit/small`: FTKIT_CACHE, if that is set."""
+    cache = os.environ.get("FTKIT_CACHE")
+    if cache:
+        return Path(cache).expanduser().resolve()
     home = os.environ.get("FTKIT_HOME")
     return state_folder() / "cache" if home else Path(platformdirs.user_cache_dir("ftkit", appauthor=False))
 

@@ -22,6 +22,7 @@ from pydantic import (
     PositiveInt,
     SerializeAsAny,
     ValidationError,
+    field_validator,
 )
 
 from ftkit.errors import ConfigurationError
@@ -59,10 +60,10 @@ def explain(model: type[BaseModel], error: ValidationError, noun: str) -> str:
     return "\n".join(lines)
 
 
-class Settings(BaseModel, frozen=True):
+class Settings(BaseModel):
     """Base of what a user writes by hand: an unknown or impossible field is one readable `ConfigurationError`."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     field_noun: ClassVar[str] = "setting"
 
@@ -101,7 +102,7 @@ class Method(Settings):
     """
 
     field_noun: ClassVar[str] = "hyperparameter"
-    registry: ClassVar[dict[str, Any]] = {}
+    registry: ClassVar[dict[str, type[Method]]] = {}
 
     type: str
 
@@ -117,13 +118,21 @@ class Method(Settings):
         if not isinstance(name, str):
             if cls.__name__.startswith("_"):
                 return  # a shared base without a type of its own
-            message = f"{cls.__name__} needs a type of its own, such as: type: Literal['mine'] = 'mine'"
+            message = f"{cls.__name__} needs a type of its own, such as: type: str = 'mine'"
             raise TypeError(message)
         known = Method.registry.setdefault(name, cls)
         if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
             message = f"the method type '{name}' belongs to {known.__module__}.{known.__qualname__} already"
             raise TypeError(message)
         Method.registry[name] = cls
+
+    @field_validator("type")
+    @classmethod
+    def _keeps_its_type(cls, value: str) -> str:
+        if value != cls.model_fields["type"].default:
+            message = f"the type of {cls.__name__} is '{cls.model_fields['type'].default}'"
+            raise ValueError(message)
+        return value
 
     def hyperparameters(self) -> dict[str, Any]:
         """Returns the hyperparameters that were set, by name, in JSON form."""
@@ -151,7 +160,7 @@ class _Tuning(Method):
 class Supervised(_Tuning):
     """Supervised fine-tuning: learn to give the answers in the data."""
 
-    type: Literal["supervised"] = "supervised"
+    type: str = "supervised"
 
 
 class DPO(_Tuning):
@@ -161,7 +170,7 @@ class DPO(_Tuning):
         beta: How strongly the model is held to where it started.
     """
 
-    type: Literal["dpo"] = "dpo"
+    type: str = "dpo"
     beta: PositiveFloat | Auto | None = None
 
 
@@ -172,14 +181,14 @@ class ORPO(_Tuning):
         beta: Weight of the odds-ratio term (lambda in the paper).
     """
 
-    type: Literal["orpo"] = "orpo"
+    type: str = "orpo"
     beta: PositiveFloat | None = None
 
 
 class Reward(_Tuning):
     """Training of a reward model on preference pairs."""
 
-    type: Literal["reward"] = "reward"
+    type: str = "reward"
 
 
 class Reinforcement(_Tuning):
@@ -193,7 +202,7 @@ class Reinforcement(_Tuning):
         reasoning_effort: How long the model thinks, for reasoning models.
     """
 
-    type: Literal["reinforcement"] = "reinforcement"
+    type: str = "reinforcement"
     grader: dict[str, Any] | None = None
     compute_multiplier: PositiveFloat | Auto | None = None
     eval_interval: PositiveInt | Auto | None = None

@@ -1,0 +1,66 @@
+# Two commands are enough on a fresh machine: `make demo` and `make test`. Each makes the environment it needs.
+PYTHON ?= python3
+VENV ?= .venv
+# The training stack is pinned through its own extra; torch first, so that no other build of it is pulled in.
+TORCH ?= torch==2.13.0
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+export OMP_NUM_THREADS ?= 1
+export TOKENIZERS_PARALLELISM ?= false
+export HF_HUB_DISABLE_TELEMETRY ?= 1
+
+.PHONY: demo test check full format clean clean-demo benchmarks docs help
+help:
+	@echo "make demo    a real fine-tuning on this machine, end to end, offline"
+	@echo "make test    the tests"
+	@echo "make check   format, lint, types, layers, documentation"
+	@echo "make full    all that is slow besides: benchmarks, long tests"
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "ftkit needs Python 3.11 or later")'
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: pyproject.toml | $(VENV)/bin/python
+	@echo "Installing the training stack into $(VENV) (a few minutes the first time) ..."
+	@$(PIP) $(TORCH)
+	@$(PIP) -e '.[local,plots]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run pyproject.toml tests/plugins/ftkit-memory/pyproject.toml
+	@echo "Installing what the tests need into $(VENV) ..."
+	@$(PIP) -e '.[local,plots,parquet,dev]' -e tests/plugins/ftkit-memory
+	@touch $@
+
+demo: $(VENV)/.run
+	@FTKIT_HOME="$${FTKIT_HOME:-$(CURDIR)/.demo}" $(BIN)/python examples/text_to_sql.py
+
+test: $(VENV)/.dev
+	@$(BIN)/python -m pytest -m "not full" -n 2 --dist loadgroup
+
+check: $(VENV)/.dev
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/pyright
+	@$(BIN)/lint-imports
+	@$(BIN)/mkdocs build --strict --quiet --site-dir site
+
+full: check test benchmarks
+	@$(BIN)/python -m pytest -m full
+
+benchmarks: $(VENV)/.dev
+	@$(BIN)/python benchmarks/overhead.py
+	@$(BIN)/python benchmarks/imports.py
+
+docs: $(VENV)/.dev
+	@$(BIN)/mkdocs serve
+
+format: $(VENV)/.dev
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+clean-demo:
+	rm -rf .demo
+
+clean: clean-demo
+	rm -rf $(VENV) site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftkit.errors import ConfigurationError, UnknownProviderError
+from ftkit.registry import check_contract, make_provider, provider_names
+from ftkit.testing import MemoryProvider
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def install(folder: Path, package: str, entry: str, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lays a package of a stranger on the path, as pip would: a module, and metadata with an entry point."""
+    (folder / f"{package}.py").write_text(code)
+    metadata = folder / f"{package}-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(f"[ftkit.providers]\n{entry} = {package}:make\n")
+    if str(folder) not in sys.path:
+        monkeypatch.syspath_prepend(str(folder))
+
+
+def test_the_built_in_providers_come_through_entry_points() -> None:
+    assert "huggingface" in provider_names()
+
+
+def test_a_stranger_is_found_by_the_same_path() -> None:
+    assert "memory" in provider_names()
+    assert make_provider("memory", {}).name == "memory"
+
+
+def test_an_unknown_name_tells_near_ones() -> None:
+    with pytest.raises(UnknownProviderError, match="did you mean 'memory'"):
+        make_provider("memry", {})
+
+
+def test_an_unknown_option_tells_near_ones() -> None:
+    with pytest.raises(ConfigurationError, match="no option 'computee'; did you mean 'compute'"):
+        make_provider("huggingface", {"computee": "local"})
+
+
+def test_two_packages_with_one_name_are_refused_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path, "first_pkg", "twice", "make = None", monkeypatch)
+    install(tmp_path, "second_pkg", "twice", "make = None", monkeypatch)
+    with pytest.raises(ConfigurationError, match="first_pkg and second_pkg"):
+        make_provider("twice", {})
+
+
+def test_a_plug_in_that_fails_to_load_is_not_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path, "broken_pkg", "broken", "import nothing_of_that_name", monkeypatch)
+    with pytest.raises(ConfigurationError, match=r"'broken_pkg' cannot be loaded: .*nothing_of_that_name"):
+        make_provider("broken", {})
+
+
+def test_another_version_of_the_contract_is_refused() -> None:
+    class Future(MemoryProvider):
+        contract = 2
+
+    with pytest.raises(ConfigurationError, match="speaks version 2"):
+        check_contract(Future())
+
+
+def test_what_a_provider_lacks_is_named() -> None:
+    class Empty:
+        contract = 1
+        name = "empty"
+
+    with pytest.raises(ConfigurationError, match=r"'Empty' lacks .*create_job.*find_job"):
+        check_contract(Empty())
+
+
+def test_a_missing_extra_says_what_to_install() -> None:
+    code = (
+        "import sys; sys.modules['torch'] = None\n"  # what an environment without torch looks like to an import
+        "import importlib.util as u; find = u.find_spec\n"
+        "u.find_spec = lambda name, *a: None if name == 'torch' else find(name, *a)\n"
+        "from ftkit import Client\n"
+        "Client('huggingface')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.strip().endswith("-> pip install 'ftkit[local]'")
+    assert "MissingExtraError" in done.stderr
