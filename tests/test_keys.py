@@ -14,9 +14,18 @@ REQUEST = JobRequest(model="m", training_file=FILE)
     ("request_", "golden"),
     [
         (REQUEST, "v1:a5807b778c92bd07e58435d6e560d17668e466e765e111bc9c37e3e37b738b55"),
-        (REQUEST.model_copy(update={"method": Supervised(n_epochs=3, lora=LoRA(r=8))}), "v1:705f4896d4a537b984ce177f3dcf2d6a1d672164c86a8df048209d8a76b9a234"),
-        (REQUEST.model_copy(update={"method": DPO(beta=0.1), "suffix": "é", "seed": 0}), "v1:8711cbc619417de7835c75ae8551b131dc8572cbd275f2371f93e048919c251e"),
-        (REQUEST.model_copy(update={"provider_options": {"a": {"b": [1, 2.5, None]}}}), "v1:38dc707c6aca47f395b5045dadfb2ea6babf4e1da1374e08da6dcb93f294f0f0"),
+        (
+            REQUEST.model_copy(update={"method": Supervised(n_epochs=3, lora=LoRA(r=8))}),
+            "v1:705f4896d4a537b984ce177f3dcf2d6a1d672164c86a8df048209d8a76b9a234",
+        ),
+        (
+            REQUEST.model_copy(update={"method": DPO(beta=0.1), "suffix": "é", "seed": 0}),
+            "v1:8711cbc619417de7835c75ae8551b131dc8572cbd275f2371f93e048919c251e",
+        ),
+        (
+            REQUEST.model_copy(update={"provider_options": {"a": {"b": [1, 2.5, None]}}}),
+            "v1:38dc707c6aca47f395b5045dadfb2ea6babf4e1da1374e08da6dcb93f294f0f0",
+        ),
     ],
 )
 def test_keys_are_the_same_in_every_version(request_: JobRequest, golden: str) -> None:

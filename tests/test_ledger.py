@@ -9,8 +9,8 @@ import sys
 import threading
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
@@ -18,6 +18,9 @@ import pytest
 from ftkit.errors import ConflictError, LedgerError
 from ftkit.ledger import DeploymentEntry, Ledger, State
 from ftkit.models import FineTuningJob, JobRequest, JobStatus, TrainingFile
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 WHO = ("p", "identity")
 REQUEST = JobRequest(model="m", training_file=TrainingFile(id="f", provider="p"))
@@ -76,7 +79,9 @@ def test_a_lock_lets_one_thread_in_at_a_time() -> None:
 
 
 def test_the_lock_of_a_process_that_was_killed_is_free_at_once(home: Path) -> None:
-    code = "import time; from ftkit.ledger import Ledger\nwith Ledger().lock('k'): print('in', flush=True); time.sleep(60)"
+    code = (
+        "import time; from ftkit.ledger import Ledger\nwith Ledger().lock('k'): print('in', flush=True); time.sleep(60)"
+    )
     holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env={**os.environ})
     assert holder.stdout is not None
     assert holder.stdout.readline() == b"in\n"

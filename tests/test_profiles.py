@@ -56,7 +56,9 @@ def test_a_provider_works_without_any_file() -> None:
 
 def test_the_project_wins_over_the_user(project: Path, home: Path) -> None:
     home.mkdir()
-    (home / "ftkit.toml").write_text(TOML.replace("my/model", "the-users") + '[profiles.mine]\nprovider = "huggingface"')
+    (home / "ftkit.toml").write_text(
+        TOML.replace("my/model", "the-users") + '[profiles.mine]\nprovider = "huggingface"'
+    )
     assert resolve_profile("cheap", {}).models["small"] == "the-users"
     (project / "ftkit.toml").write_text(TOML)
     assert resolve_profile("cheap", {}).models["small"] == "my/model"

@@ -47,7 +47,9 @@ def job(status: JobStatus = JobStatus.RUNNING, step: int | None = None) -> FineT
 
 def event(number: int, loss: float | None = None) -> JobEvent:
     metrics = Metrics(step=number, train_loss=loss) if loss is not None else None
-    return JobEvent(id=str(number), job_id="ftjob-1", created_at=datetime.now(UTC), message=f"e{number}", metrics=metrics)
+    return JobEvent(
+        id=str(number), job_id="ftjob-1", created_at=datetime.now(UTC), message=f"e{number}", metrics=metrics
+    )
 
 
 class Clock:
@@ -157,7 +159,9 @@ def test_ctrl_c_says_how_to_take_the_job_up_again() -> None:
     with pytest.raises(KeyboardInterrupt), seen:
         raise KeyboardInterrupt
     assert said.closed
-    assert said.lines == ["Stopped waiting; the job goes on. Take it up again with:\n  Client('memory').wait('ftjob-1')"]
+    assert said.lines == [
+        "Stopped waiting; the job goes on. Take it up again with:\n  Client('memory').wait('ftjob-1')"
+    ]
 
 
 def test_a_log_file_gets_lines(capsys: pytest.CaptureFixture[str]) -> None:

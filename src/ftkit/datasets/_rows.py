@@ -1,0 +1,28 @@
+"""One row of a source, as it was read."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from ftkit.datasets._values import printable
+from ftkit.models import Problem
+
+
+class Row(NamedTuple):
+    """One row: a record, or the problem that kept it from being read.
+
+    Attributes:
+        line: Line of the file on which it starts, or row of the table, counted from 1.
+        record: The row by the names of its columns; None if it could not be read.
+        problem: Why it could not be read; None if it could.
+    """
+
+    line: int
+    record: dict[str, Any] | None
+    problem: Problem | None = None
+
+
+def bad_row(source: str, line: int, code: str, message: str, fix: str, piece: str | None = None) -> Row:
+    """Returns a row that could not be read."""
+    problem = Problem(code=code, message=printable(message), fix=fix, source=source, line=line, excerpt=piece or None)
+    return Row(line, None, problem)

@@ -1,0 +1,115 @@
+"""Writing so that nobody sees half of it, and locks that end with their holder."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ftkit.errors import ProviderError, QuotaError, UnsupportedError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+def require_posix() -> None:
+    """Raises where detached jobs cannot be had.
+
+    Raises:
+        UnsupportedError: This is Windows.
+    """
+    if sys.platform == "win32":
+        raise UnsupportedError("local training needs Linux or macOS", hint="Use WSL, or a remote provider.")
+
+
+def write_atomically(path: Path, text: str, *, durable: bool = False) -> None:
+    """Writes a file under another name and renames it.
+
+    Args:
+        path: The file.
+        text: Its content.
+        durable: Return only when it would survive a loss of power.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            file.write(text)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+    if durable:
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Returns when the names in a folder would survive a loss of power."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def try_lock(path: Path) -> int | None:
+    """Takes a lock if it is free, and returns the handle that holds it; it ends when the handle is closed.
+
+    The handle, and with it the lock, is handed on by `exec` once it has been made inheritable.
+    """
+    import fcntl
+
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return None
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle
+
+
+@contextmanager
+def locked(path: Path) -> Generator[None]:
+    """Holds a lock that others hold for moments only, and waits for it."""
+    import fcntl
+
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def disk_errors(provider: str, what: str, folder: Path) -> Generator[None]:
+    """Turns what the file system refuses into an error that says where, and how to mend it.
+
+    Args:
+        provider: Name of the provider.
+        what: What could not be done, such as "the job could not be written".
+        folder: Where.
+
+    Raises:
+        QuotaError: The disk is full.
+        ProviderError: Anything else.
+    """
+    try:
+        yield
+    except OSError as error:
+        message = f"{what} in {folder}: {error.strerror or error}"
+        if error.errno in _FULL:
+            hint = f"Free some space on the disk that holds {folder}; nothing was left there."
+            raise QuotaError(message, provider=provider, hint=hint) from error
+        hint = f"See that {folder} can be written."
+        raise ProviderError(message, provider=provider, hint=hint) from error

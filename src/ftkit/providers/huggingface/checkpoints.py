@@ -1,0 +1,116 @@
+"""Checkpoints that can be trusted. Loads no torch.
+
+Transformers writes a checkpoint file by file, and notices neither a missing one nor half of one. So when all are
+written, and on disk, a list of them with their sizes is put beside them: a checkpoint without that list, or one that
+differs from it, is torn.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from ftkit.models import Noun, UtcDatetime
+from ftkit.providers._local_jobs.files import sync_folder, write_atomically
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FOLDER = "checkpoints"
+_MARK = "complete.json"
+_NAME = re.compile(r"checkpoint-(\d+)")
+
+
+class Mark(Noun):
+    """What says that a checkpoint is whole.
+
+    Attributes:
+        step: The step it was taken at.
+        files: Its files, and their sizes.
+        created_at: When it was whole.
+    """
+
+    step: int
+    files: dict[str, int]
+    created_at: UtcDatetime
+
+
+def seal(folder: Path) -> None:
+    """Marks a checkpoint as whole, once all of it is on disk."""
+    files = [path for path in sorted(folder.iterdir()) if path.is_file() and path.name != _MARK]
+    for path in files:
+        _sync(path)
+    sync_folder(folder)
+    step = int(_step(folder) or 0)
+    mark = Mark(step=step, files={path.name: path.stat().st_size for path in files}, created_at=datetime.now(UTC))
+    write_atomically(folder / _MARK, mark.model_dump_json(indent=2), durable=True)
+
+
+def whole(job: Path) -> list[tuple[Path, Mark]]:
+    """Returns the whole checkpoints of a job, newest first."""
+    found = [(folder, mark_of(folder)) for folder in _folders(job)]
+    return [(folder, mark) for folder, mark in found if mark is not None]
+
+
+def mark_of(folder: Path) -> Mark | None:
+    """Returns what says that a checkpoint is whole; None if it is torn."""
+    try:
+        mark = Mark.model_validate_json((folder / _MARK).read_bytes())
+        for name, size in mark.files.items():
+            path = folder / name
+            if path.stat().st_size != size:
+                return None
+            if path.suffix == ".json":
+                json.loads(path.read_bytes())
+    except (FileNotFoundError, ValidationError, ValueError):
+        return None
+    return mark
+
+
+def drop_torn(job: Path) -> list[str]:
+    """Removes the torn checkpoints of a job, and returns their names."""
+    torn = [folder for folder in _folders(job) if mark_of(folder) is None]
+    for folder in torn:
+        remove(folder)
+    return [folder.name for folder in torn]
+
+
+def drop_old(job: Path, keep: int) -> None:
+    """Removes the oldest checkpoints of a job. For after a new one was sealed, so that a whole one is always there."""
+    for folder, _ in whole(job)[keep:]:
+        remove(folder)
+
+
+def remove(folder: Path) -> None:
+    """Removes a folder so that nobody ever takes half of it for the whole."""
+    gone = folder.with_name(f".gone-{folder.name}")
+    if gone.exists():  # we were killed right here
+        shutil.rmtree(gone)
+    if folder.exists():
+        folder.rename(gone)
+        shutil.rmtree(gone)
+
+
+def _folders(job: Path) -> list[Path]:
+    place = job / FOLDER
+    found = [path for path in place.iterdir() if _step(path) is not None] if place.is_dir() else []
+    return sorted(found, key=lambda path: _step(path) or 0, reverse=True)
+
+
+def _step(folder: Path) -> int | None:
+    match = _NAME.fullmatch(folder.name)
+    return int(match[1]) if match else None
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

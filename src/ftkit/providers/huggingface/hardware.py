@@ -1,0 +1,122 @@
+"""What the machine can do, and what is put in place of what it cannot. Nothing is replaced in silence."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from ftkit.providers.huggingface.options import LocalOptions, Quantization
+
+Device = Literal["cuda", "mps", "cpu"]
+_NEEDS_BITSANDBYTES = {"adamw_bnb_8bit", "paged_adamw_8bit"}
+_TF32_SINCE = 8  # the compute capability of Ampere
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What the machine can do.
+
+    Attributes:
+        device: What computes.
+        bf16: Whether it has bfloat16.
+        tf32: Whether it has TF32.
+        bitsandbytes: Whether the package is installed.
+        flash_attention: Whether the package is installed.
+    """
+
+    device: Device
+    bf16: bool = False
+    tf32: bool = False
+    bitsandbytes: bool = False
+    flash_attention: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """The settings that will be used. See `LocalOptions`.
+
+    Attributes:
+        device: What computes.
+        replaced: What was put in place of what was asked for, each with the reason.
+    """
+
+    device: Device
+    precision: Literal["fp32", "bf16", "fp16"]
+    quantization: Quantization | None
+    attention: Literal["sdpa", "flash_attention_2", "eager"]
+    gradient_checkpointing: bool
+    tf32: bool
+    optim: str
+    replaced: tuple[str, ...]
+
+
+def this_machine() -> Machine:
+    """Looks at the machine. Loads torch."""
+    import torch
+
+    packages = {
+        "bitsandbytes": importlib.util.find_spec("bitsandbytes") is not None,
+        "flash_attention": importlib.util.find_spec("flash_attn") is not None,
+    }
+    if torch.cuda.is_available():
+        capability: int = torch.cuda.get_device_capability()[0]
+        return Machine("cuda", bf16=torch.cuda.is_bf16_supported(), tf32=capability >= _TF32_SINCE, **packages)
+    if torch.backends.mps.is_available():
+        return Machine("mps", **packages)
+    return Machine("cpu", **packages)
+
+
+def fit(asked: LocalOptions, machine: Machine) -> Fitted:
+    """Decides on the settings for a machine."""
+    replaced: list[str] = []
+    gpu = machine.device == "cuda"
+
+    def instead(setting: str, wanted: object, used: object, why: str) -> None:
+        replaced.append(f"{setting} {wanted} -> {used}: {why}")
+
+    quantization = asked.quantization
+    if quantization and not (gpu and machine.bitsandbytes):
+        why = "the package bitsandbytes is not installed" if gpu else "bitsandbytes needs an NVIDIA GPU"
+        instead("quantization", quantization, "none", why)
+        quantization = None
+    attention = "sdpa" if asked.attention is None or asked.attention == "auto" else asked.attention
+    if attention == "flash_attention_2" and not (gpu and machine.flash_attention):
+        why = "the package flash-attn is not installed" if gpu else "flash-attn needs an NVIDIA GPU"
+        instead("attention", attention, "sdpa", why)
+        attention = "sdpa"
+    checkpointing = gpu if asked.gradient_checkpointing is None else asked.gradient_checkpointing
+    tf32 = machine.tf32 if asked.tf32 is None else asked.tf32
+    if tf32 and not machine.tf32:
+        instead("tf32", "true", "false", "it needs an NVIDIA GPU of 2020 or later")
+        tf32 = False
+    optim = asked.optim or "adamw_torch"
+    if optim in _NEEDS_BITSANDBYTES and not (gpu and machine.bitsandbytes):
+        instead("optim", optim, "adamw_torch", "it needs an NVIDIA GPU and the package bitsandbytes")
+        optim = "adamw_torch"
+    precision, why_not = _precision(asked, machine)
+    if why_not:
+        instead("precision", asked.precision, precision, why_not)
+    return Fitted(
+        device=machine.device,
+        precision=precision,
+        quantization=quantization,
+        attention=attention,
+        gradient_checkpointing=checkpointing,
+        tf32=tf32,
+        optim=optim,
+        replaced=tuple(replaced),
+    )
+
+
+def _precision(asked: LocalOptions, machine: Machine) -> tuple[Literal["fp32", "bf16", "fp16"], str | None]:
+    """Returns the precision in use, and why it is not the one that was asked for."""
+    wanted = asked.precision or "auto"
+    if wanted == "auto":
+        return ("bf16" if machine.bf16 else "fp32"), None
+    if wanted == "bf16" and not machine.bf16:
+        return "fp32", "this device has no fast bfloat16"
+    if wanted == "fp16" and machine.device != "cuda":
+        return "fp32", "half precision needs an NVIDIA GPU"
+    return wanted, None

@@ -1,0 +1,302 @@
+"""The training itself, with TRL. Only ever loaded in the process that trains."""
+
+# pyright: basic
+# torch, transformers, trl, peft and datasets are untyped, or so loosely typed that the strict mode says nothing.
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from datasets import Dataset
+from peft import LoraConfig, PeftModel
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+from transformers.utils.logging import disable_progress_bar
+from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
+
+from ftkit.methods import DPO
+from ftkit.models import EventLevel
+from ftkit.providers._local_jobs.files import sync_folder
+from ftkit.providers.huggingface import checkpoints, hardware
+from ftkit.providers.huggingface.data import Examples, read_examples
+from ftkit.providers.huggingface.encode import Encoded
+from ftkit.providers.huggingface.names import ADAPTER, MODEL, TRAINING, VALIDATION, model_name
+from ftkit.providers.huggingface.options import LocalOptions
+from ftkit.providers.huggingface.plan import Plan, longest, plan
+from ftkit.providers.huggingface.resolve import resolve_model
+from ftkit.providers.huggingface.stopping import Stop, StoppedError
+from ftkit.providers.huggingface.tokens import SPECIAL, Tokens
+from ftkit.providers.huggingface.watch import Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ftkit.providers._local_jobs import Reporter
+    from ftkit.providers.huggingface.hardware import Fitted
+
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_TINY = 5 * 10**7
+_TENTHS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class _Base:
+    """The model to be trained.
+
+    Attributes:
+        folder: Where it lies.
+        model: The model.
+        tokenizer: Its tokenizer, as transformers has it: that is what serves the tuned model.
+        tokens: The same, as we use it.
+        length: Most tokens of an example.
+        weights: How many weights it has.
+    """
+
+    folder: Path
+    model: Any
+    tokenizer: Any
+    tokens: Tokens
+    length: int
+    weights: int
+
+
+def train(reporter: Reporter, stop: Stop) -> None:
+    """Does a job from wherever it stands to its end.
+
+    Raises:
+        StoppedError: It was asked to end; a checkpoint is there.
+        FtkitError: It cannot be done.
+    """
+    request, folder = reporter.record.request, reporter.folder.path
+    options = LocalOptions(**request.provider_options)
+    disable_progress_bar()  # a log is no terminal
+    fitted = _fitted(reporter, options)
+    stop.check()
+    base = _base(reporter, stop, options, fitted)
+    stop.check()
+    training = _examples(reporter, options, base, "training", TRAINING)
+    validation = _examples(reporter, options, base, "validation", VALIDATION) if request.validation_file else None
+    stop.check()
+    numbers = plan(request, options, rows=len(training.rows), weights=base.weights)
+    trainer = _trainer(reporter, numbers, options, fitted, base, (training, validation))
+    resumed = _resumed(reporter, folder)
+    trainer.add_callback(Watch(reporter, stop, numbers, rows=len(trainer.train_dataset)))
+    trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+    if stop.requested and trainer.state.global_step < trainer.state.max_steps:
+        raise StoppedError
+    _save(trainer, base, reporter, numbers, fitted)
+    reporter.event("The job has succeeded")
+    reporter.status("succeeded", fine_tuned_model=model_name(request, reporter.folder.id))
+
+
+def _fitted(reporter: Reporter, options: LocalOptions) -> Fitted:
+    fitted = hardware.fit(options, hardware.this_machine())
+    for replaced in fitted.replaced:
+        _warn(reporter, replaced)
+    return fitted
+
+
+def _warn(reporter: Reporter, message: str) -> None:
+    print(f"warning: {message}", file=sys.stderr)  # noqa: T201 - this is what the log is made of
+    if not any(event.message == message for event in reporter.folder.events()):  # told already, before a pause
+        reporter.event(message, EventLevel.WARNING)
+
+
+def _building(reporter: Reporter, stop: Stop) -> Callable[[int, int, float], None]:
+    """Tells how far the building of `ftkit/small` is, ten times."""
+    told = -1
+
+    def on_progress(step: int, steps: int, loss: float) -> None:
+        nonlocal told
+        stop.check()
+        tenth = step * _TENTHS // max(1, steps)
+        if tenth > told:
+            told = tenth
+            reporter.event(f"Building the base model, once on this machine: step {step}/{steps}, loss {loss:.2f}")
+
+    return on_progress
+
+
+def _base(reporter: Reporter, stop: Stop, options: LocalOptions, fitted: Fitted) -> _Base:
+    folder = resolve_model(str(reporter.record.extra["model"]), _building(reporter, stop))
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    special = {name: str(token) for name, token in tokenizer.special_tokens_map.items() if name in SPECIAL}
+    tokens = Tokens(reporter.record.request.model, tokenizer.backend_tokenizer, tokenizer.chat_template, special)
+    model = _load(folder, fitted)
+    positions: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    weights = int(model.num_parameters())
+    if fitted.device == "cpu" and weights < _TINY and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(1)  # threads would wait for each other longer than they work
+    return _Base(folder, model, tokenizer, tokens, longest(options, positions), weights)
+
+
+def _examples(reporter: Reporter, options: LocalOptions, base: _Base, name: str, file: str) -> Examples:
+    path, method = reporter.folder.path / file, reporter.record.request.method
+    found = read_examples(path, name, method, base.tokens, options.train_on or "assistant", base.length)
+    for warning in found.warnings():
+        _warn(reporter, warning)
+    return found
+
+
+def _load(base: Path, fitted: Fitted) -> Any:  # noqa: ANN401 - untyped
+    quantized = None
+    if fitted.quantization == "4bit":
+        quantized = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=_DTYPES[fitted.precision],
+        )
+    elif fitted.quantization == "8bit":
+        quantized = BitsAndBytesConfig(load_in_8bit=True)
+    return AutoModelForCausalLM.from_pretrained(
+        base,
+        dtype=_DTYPES[fitted.precision] if quantized else torch.float32,
+        attn_implementation=fitted.attention,
+        quantization_config=quantized,
+        trust_remote_code=False,
+        local_files_only=True,
+        use_safetensors=True,  # a pickle can run code
+    )
+
+
+class _PairTrainer(DPOTrainer):
+    """DPO on examples that are tokens already. TRL itself takes only text, of which it drops some in silence."""
+
+    def _prepare_dataset(self, dataset: Dataset, *_: object, **__: object) -> Dataset:
+        return dataset
+
+
+def _trainer(
+    reporter: Reporter,
+    numbers: Plan,
+    options: LocalOptions,
+    fitted: Fitted,
+    base: _Base,
+    examples: tuple[Examples, Examples | None],
+) -> Any:  # noqa: ANN401 - untyped
+    training, validation = examples
+    adapter = numbers.adapter
+    if adapter and fitted.precision != "fp32" and not fitted.quantization:
+        base.model.to(_DTYPES[fitted.precision])  # the base stands still; only the adapter needs all digits
+    lora = adapter and LoraConfig(
+        r=adapter.r,
+        lora_alpha=adapter.alpha,
+        lora_dropout=adapter.dropout,
+        target_modules=adapter.target_modules,
+        task_type="CAUSAL_LM",
+    )
+    settings = _settings(reporter.folder.path / checkpoints.FOLDER, numbers, options, fitted, has_eval=bool(validation))
+    shared: dict[str, Any] = {
+        "model": base.model,
+        "train_dataset": _dataset(training),
+        "eval_dataset": _dataset(validation) if validation else None,
+        "processing_class": base.tokenizer,
+        "peft_config": lora,
+    }
+    if isinstance(reporter.record.request.method, DPO):
+        trainer = _PairTrainer(args=DPOConfig(beta=numbers.beta, max_length=None, **settings), **shared)
+    else:
+        packed = bool(options.packing)
+        packing = {"packing": packed, "eval_packing": False, "max_length": base.length if packed else None}
+        trainer = SFTTrainer(args=SFTConfig(**packing, **settings), **shared)
+    if adapter:
+        # The name by which the base can be found again, not the place where it happens to lie.
+        trainer.model.peft_config["default"].base_model_name_or_path = str(reporter.record.extra["model"])
+    return trainer
+
+
+def _settings(place: Path, numbers: Plan, options: LocalOptions, fitted: Fitted, *, has_eval: bool) -> dict[str, Any]:
+    warmup = options.warmup_steps if options.warmup_steps is not None else options.warmup_ratio
+    save = {"save_strategy": "epoch"}
+    if numbers.save_steps:
+        save = {"save_strategy": "steps", "save_steps": numbers.save_steps}
+    evaluate: dict[str, Any] = {"eval_strategy": "no"}
+    if has_eval:
+        steps = {"eval_strategy": "steps", "eval_steps": numbers.eval_steps}
+        evaluate = steps if numbers.eval_steps else {"eval_strategy": "epoch"}
+    cuda = fitted.device == "cuda"
+    return {
+        "output_dir": str(place),
+        "per_device_train_batch_size": numbers.part,
+        "per_device_eval_batch_size": numbers.part,
+        "gradient_accumulation_steps": numbers.accumulate,
+        "num_train_epochs": numbers.n_epochs,
+        "max_steps": options.max_steps or -1,
+        "learning_rate": numbers.learning_rate,
+        "lr_scheduler_type": options.lr_scheduler_type or "cosine",
+        "warmup_steps": 0.03 if warmup is None else warmup,  # below 1 it is a share
+        "weight_decay": options.weight_decay or 0.0,
+        "max_grad_norm": options.max_grad_norm or 1.0,
+        "optim": fitted.optim,
+        "logging_strategy": "steps",
+        "logging_steps": numbers.logging_steps,
+        "seed": numbers.seed,
+        "data_seed": numbers.seed,
+        "bf16": fitted.precision == "bf16",
+        "fp16": fitted.precision == "fp16",
+        "tf32": fitted.tf32 if cuda else None,
+        "activation_checkpointing": fitted.gradient_checkpointing,
+        "use_cpu": fitted.device == "cpu",
+        "dataloader_pin_memory": cuda,
+        "report_to": "none",
+        "disable_tqdm": True,
+        **save,
+        **evaluate,
+    }
+
+
+def _dataset(examples: Examples) -> Dataset:
+    columns: dict[str, list[Any]] = {}
+    for row in examples.rows:
+        names = ("input_ids", "labels") if isinstance(row, Encoded) else ("prompt_ids", "chosen_ids", "rejected_ids")
+        for name in names:
+            columns.setdefault(name, []).append(np.asarray(getattr(row, name), dtype=np.int32))
+    return Dataset.from_dict(columns)
+
+
+def _resumed(reporter: Reporter, folder: Path) -> Path | None:
+    """Returns the checkpoint to go on from, if there is one, and takes back what was measured after it."""
+    torn = checkpoints.drop_torn(folder)
+    for name in torn:
+        _warn(reporter, f"{name} is not whole, and is left out: the process ended while it was written")
+    found = checkpoints.whole(folder)
+    if found:
+        place, mark = found[0]
+        reporter.go_on_from(mark.step, f"Going on from step {mark.step}")
+        return place
+    if reporter.state.step:
+        reporter.go_on_from(0, "Starting again: there is no checkpoint yet")
+    return None
+
+
+def _save(trainer: Any, base: _Base, reporter: Reporter, numbers: Plan, fitted: Fitted) -> None:  # noqa: ANN401 - untyped
+    """Writes the tuned model: whole in `model/`, and for LoRA the adapter beside it. Each appears at once, or not."""
+    job, model = reporter.folder.path, trainer.accelerator.unwrap_model(trainer.model)
+    if numbers.adapter:
+        _appear(job / ADAPTER, model, base.tokenizer)
+        if fitted.quantization:  # an adapter cannot be merged into 4 bits without loss: into the original, then
+            whole = AutoModelForCausalLM.from_pretrained(base.folder, local_files_only=True, use_safetensors=True)
+            model = PeftModel.from_pretrained(whole, job / ADAPTER)
+        model = model.merge_and_unload()
+    dtype = AutoConfig.from_pretrained(base.folder, local_files_only=True).dtype
+    if dtype is not None:
+        model.to(dtype)  # as large as the base was, and no larger
+    _appear(job / MODEL, model, base.tokenizer)
+
+
+def _appear(place: Path, model: Any, tokenizer: Any) -> None:  # noqa: ANN401 - untyped
+    building = place.with_name(f".{place.name}")
+    for left in (building, place):  # of a process that was killed right here
+        if left.exists():
+            shutil.rmtree(left)
+    model.save_pretrained(building)
+    tokenizer.save_pretrained(building)
+    building.rename(place)
+    sync_folder(place.parent)

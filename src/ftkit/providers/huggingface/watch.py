@@ -1,0 +1,96 @@
+"""What the trainer tells on the way, and when it stops. Only ever loaded in the process that trains."""
+
+# pyright: basic
+# transformers is untyped, or so loosely typed that the strict mode says nothing.
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from transformers import TrainerCallback
+
+from ftkit.models import Metrics
+from ftkit.providers.huggingface import checkpoints
+
+if TYPE_CHECKING:
+    from ftkit.providers._local_jobs import Reporter
+    from ftkit.providers.huggingface.plan import Plan
+    from ftkit.providers.huggingface.stopping import Stop
+
+
+class Watch(TrainerCallback):
+    """Tells what happens, seals checkpoints, and stops where that was asked for.
+
+    Args:
+        reporter: Takes what is told.
+        stop: Knows whether to stop.
+        numbers: The plan.
+        rows: Rows of an epoch, after packing.
+    """
+
+    def __init__(self, reporter: Reporter, stop: Stop, numbers: Plan, rows: int) -> None:
+        self._reporter = reporter
+        self._stop = stop
+        self._numbers = numbers
+        self._steps_per_epoch = numbers.steps_per_epoch(rows)
+        # trl counts anew in every process; what was counted before is in the last event that was kept.
+        counts = [e.metrics.extra.get("num_tokens", 0) for e in reporter.folder.events() if e.metrics]
+        self._tokens_before = int(max(counts, default=0))
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401, ARG002 - a hook
+        self._reporter.status(total_steps=int(state.max_steps))
+        if not state.global_step:
+            kind = "LoRA" if self._numbers.adapter else "all weights"
+            rate = f"learning rate {self._numbers.learning_rate:g}"
+            self._reporter.event(f"Training started: {state.max_steps} steps, {kind}, {rate}")
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **_: Any) -> None:  # noqa: ANN401, ARG002 - a hook
+        step, total = int(state.global_step), int(state.max_steps)
+        if "loss" in logs:
+            logs = {**logs, "num_tokens": logs.get("num_tokens", 0) + self._tokens_before}
+            self._reporter.event(
+                f"Step {step}/{total}: training loss={logs['loss']:.2f}", metrics=_training_metrics(step, logs)
+            )
+            self._reporter.status(step=step, trained_tokens=int(logs["num_tokens"]))
+        elif "eval_loss" in logs:
+            self._reporter.event(
+                f"Step {step}/{total}: validation loss={logs['eval_loss']:.2f}", metrics=_evaluation_metrics(step, logs)
+            )
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401, ARG002 - a hook
+        place = Path(args.output_dir)
+        checkpoints.seal(place / f"checkpoint-{state.global_step}")
+        checkpoints.drop_old(place.parent, self._numbers.keep)
+        self._reporter.event(f"Checkpoint at step {state.global_step}")
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401, ARG002 - a hook
+        if self._stop.requested:
+            control.should_training_stop = True
+            # At the end of an epoch the evaluation comes first: a checkpoint now would leave it out for good.
+            control.should_save = not self._ends_epoch(state)
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401, ARG002 - a hook
+        if self._stop.requested:
+            control.should_save = self._ends_epoch(state)
+            control.should_evaluate = control.should_evaluate and self._ends_epoch(state)
+
+    def _ends_epoch(self, state: Any) -> bool:  # noqa: ANN401 - untyped
+        return int(state.global_step) % self._steps_per_epoch == 0
+
+
+def _training_metrics(step: int, logs: dict[str, float]) -> Metrics:
+    known = {"loss", "epoch", "learning_rate", "mean_token_accuracy"}
+    return Metrics(
+        step=step,
+        epoch=logs.get("epoch"),
+        train_loss=logs["loss"],
+        train_mean_token_accuracy=logs.get("mean_token_accuracy"),
+        learning_rate=logs.get("learning_rate"),
+        extra={name: float(value) for name, value in logs.items() if name not in known},
+    )
+
+
+def _evaluation_metrics(step: int, logs: dict[str, float]) -> Metrics:
+    loss, accuracy = logs["eval_loss"], logs.get("eval_mean_token_accuracy")
+    return Metrics(step=step, epoch=logs.get("epoch"), full_valid_loss=loss, full_valid_mean_token_accuracy=accuracy)

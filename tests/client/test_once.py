@@ -1,0 +1,300 @@
+"""The second promise: the same request is one job. The vendor counts, and does not deduplicate."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftkit import (
+    Client,
+    FineTuningJob,
+    JobCancelledError,
+    JobFailedError,
+    JobStatus,
+    LedgerError,
+    NotFoundError,
+    ProviderUnavailableError,
+    QuotaError,
+    TrainingFile,
+    UnclearOutcomeError,
+)
+from ftkit.ledger import FILE_NAME, Ledger, State
+from ftkit.testing import MemoryProvider, MemoryVendor
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    from ftkit import JobRequest
+
+
+@pytest.fixture
+def file(client: Client, train: Path) -> TrainingFile:
+    return client.upload(train, model="base")
+
+
+def test_the_same_request_is_one_job(client: Client, vendor: MemoryVendor, file: TrainingFile) -> None:
+    jobs = {client.create_job(model="base", training_file=file).id for _ in range(3)}
+    assert len(jobs) == len(vendor.jobs) == 1
+
+
+def test_another_request_and_a_key_of_ones_own_are_other_jobs(
+    client: Client, vendor: MemoryVendor, file: TrainingFile
+) -> None:
+    client.create_job(model="base", training_file=file)
+    client.create_job(model="base", training_file=file, suffix="other")
+    second = client.create_job(model="base", training_file=file, key="again")
+    assert client.create_job(model="base", training_file=file, key="again").id == second.id
+    assert len(vendor.jobs) == 3
+
+
+def test_a_machine_with_an_empty_ledger_finds_the_job(
+    client: Client, vendor: MemoryVendor, file: TrainingFile, tmp_path: Path
+) -> None:
+    job = client.create_job(model="base", training_file=file)
+    elsewhere = Client(MemoryProvider(vendor), ledger=Ledger(tmp_path / "elsewhere"))
+    assert elsewhere.create_job(model="base", training_file=file).id == job.id
+    assert len(vendor.jobs) == 1
+
+
+@pytest.mark.parametrize("lag_s", [0.0, 0.3])
+def test_a_lost_reply_is_looked_into_and_not_sent_again(lag_s: float, train: Path) -> None:
+    vendor = MemoryVendor(list_lag_s=lag_s)
+    client = Client(MemoryProvider(vendor))
+    file = client.upload(train, model="base")
+    vendor.lose_replies(4)
+    job = client.create_job(model="base", training_file=file)
+    assert list(vendor.jobs) == [job.id]
+    assert vendor.calls["create_job"] == 1
+
+
+def test_a_lost_request_says_that_nothing_was_made_and_may_be_run_again(
+    client: Client, vendor: MemoryVendor, file: TrainingFile
+) -> None:
+    vendor.lose_requests(1)
+    with pytest.raises(ProviderUnavailableError, match="No job was made"):
+        client.create_job(model="base", training_file=file)
+    assert client.unclear() == []
+    job = client.create_job(model="base", training_file=file)
+    assert list(vendor.jobs) == [job.id]
+
+
+class Garbage(MemoryProvider):
+    """Makes the job, and then hands on what is none."""
+
+    answer: object = {}
+
+    def create_job(self, request: JobRequest, key: str) -> FineTuningJob:
+        super().create_job(request, key)
+        return self.answer  # type: ignore[return-value]  # that is the point
+
+
+@pytest.mark.parametrize("answer", [{}, None, "<html>", 200])
+def test_an_answer_that_is_no_job_is_looked_into(train: Path, answer: object) -> None:
+    provider = Garbage()
+    provider.answer = answer
+    client = Client(provider)
+    job = client.create_job(model="base", training_file=client.upload(train, model="base"))
+    assert list(provider.vendor.jobs) == [job.id]
+
+
+class Killed(BaseException):
+    """Stands for a kill -9: nothing in the library may catch it."""
+
+
+class Dies(MemoryProvider):
+    """Dies on the way, before or after the vendor has the order."""
+
+    before = False
+    alive = False
+
+    def create_job(self, request: JobRequest, key: str) -> FineTuningJob:
+        if self.alive:
+            return super().create_job(request, key)
+        if not self.before:
+            super().create_job(request, key)
+        raise Killed
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_process_that_died_on_the_way_left_its_intent_and_the_next_run_makes_one_job(
+    before: bool,  # noqa: FBT001 - a parameter of the test
+    train: Path,
+) -> None:
+    provider = Dies()
+    provider.before = before
+    client = Client(provider)
+    file = client.upload(train, model="base")
+    with pytest.raises(Killed):
+        client.create_job(model="base", training_file=file)
+    assert [entry.state for entry in client.unclear()] == [State.INTENDED]
+    provider.alive = True
+    job = client.create_job(model="base", training_file=file)
+    assert list(provider.vendor.jobs) == [job.id]
+    assert client.unclear() == []
+
+
+def test_a_refusal_is_raised_as_it_is_and_may_be_run_again(train: Path) -> None:
+    class Refuses(MemoryProvider):
+        refuse = True
+
+        def create_job(self, request: JobRequest, key: str) -> FineTuningJob:
+            if self.refuse:
+                raise QuotaError("no money", provider="memory", status_code=429)
+            return super().create_job(request, key)
+
+    provider = Refuses()
+    client = Client(provider)
+    file = client.upload(train, model="base")
+    with pytest.raises(QuotaError):
+        client.create_job(model="base", training_file=file)
+    assert client.unclear() == []
+    provider.refuse = False
+    assert client.create_job(model="base", training_file=file).status is not None
+
+
+class Blind(MemoryProvider):
+    """Loses the reply, and cannot read its list either, until told."""
+
+    blind = True
+
+    def find_job(self, key: str, request: JobRequest, since: datetime) -> FineTuningJob | None:
+        if self.blind and self.vendor.calls["create_job"]:
+            raise ProviderUnavailableError("the list is away", provider=self.name)
+        return super().find_job(key, request, since)
+
+
+@pytest.fixture
+def fast_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ftkit.retrying.ATTEMPTS", 2)
+
+
+@pytest.mark.usefixtures("fast_reads")
+def test_what_cannot_be_known_is_an_unclear_outcome_that_holds_its_key(train: Path) -> None:
+    provider = Blind()
+    client = Client(provider)
+    file = client.upload(train, model="base")
+    provider.vendor.lose_replies(1)
+    with pytest.raises(UnclearOutcomeError, match=r"client\.resolve") as caught:
+        client.create_job(model="base", training_file=file)
+    assert [entry.key for entry in client.unclear()] == [caught.value.key]
+    with pytest.raises(ProviderUnavailableError):  # still blind: nothing more is sent
+        client.create_job(model="base", training_file=file)
+    assert provider.vendor.calls["create_job"] == 1
+    provider.blind = False
+    job = client.create_job(model="base", training_file=file)
+    assert list(provider.vendor.jobs) == [job.id]
+
+
+@pytest.mark.usefixtures("fast_reads")
+def test_an_unclear_outcome_is_settled_by_hand(train: Path) -> None:
+    provider = Blind()
+    client = Client(provider)
+    file = client.upload(train, model="base")
+    provider.vendor.lose_replies(1)
+    with pytest.raises(UnclearOutcomeError) as caught:
+        client.create_job(model="base", training_file=file)
+    key = caught.value.key
+    assert key is not None
+    (job_id,) = provider.vendor.jobs
+    settled = client.resolve(key, job_id=job_id)
+    assert settled is not None
+    assert client.create_job(model="base", training_file=file).id == job_id
+    with pytest.raises(NotFoundError):
+        client.resolve("v1:nothing", job_id=None)
+
+
+def test_two_jobs_that_look_alike_are_unclear_and_no_third_is_made(
+    vendor: MemoryVendor, file: TrainingFile, tmp_path: Path
+) -> None:
+    for name in ("one", "two"):
+        there = Client(MemoryProvider(vendor), ledger=Ledger(tmp_path / name))
+        there.create_job(model="base", training_file=file, key=name if name == "two" else None)
+    # "two" made its own job only if it did not take the first for its own: it has no way to tell them apart.
+    vendor_jobs = len(vendor.jobs)
+    third = Client(MemoryProvider(vendor), ledger=Ledger(tmp_path / "three"))
+    if vendor_jobs == 1:
+        assert third.create_job(model="base", training_file=file).id in vendor.jobs
+    else:
+        with pytest.raises(UnclearOutcomeError):
+            third.create_job(model="base", training_file=file)
+    assert len(vendor.jobs) == vendor_jobs
+
+
+def test_a_deliberate_second_job_with_a_lost_reply_is_told_from_the_first(
+    client: Client, vendor: MemoryVendor, file: TrainingFile
+) -> None:
+    first = client.create_job(model="base", training_file=file)
+    vendor.lose_replies(1)
+    second = client.create_job(model="base", training_file=file, key="again")
+    assert {first.id, second.id} == {*vendor.jobs}
+    assert first.id != second.id
+
+
+def test_a_failed_job_is_raised_and_a_new_attempt_is_made_only_when_asked(
+    client: Client, vendor: MemoryVendor, file: TrainingFile
+) -> None:
+    first = client.create_job(model="base", training_file=file)
+    vendor.fail(first.id)
+    with pytest.raises(JobFailedError, match="retry_failed=True") as caught:
+        client.create_job(model="base", training_file=file)
+    assert caught.value.job.id == first.id
+    second = client.create_job(model="base", training_file=file, retry_failed=True)
+    assert second.id != first.id
+    assert second.key == f"{first.key}#2"
+    assert client.create_job(model="base", training_file=file).id == second.id
+    assert client.create_job(model="base", training_file=file, retry_failed=True).id == second.id
+    vendor.fail(second.id)
+    third = client.create_job(model="base", training_file=file, retry_failed=True)
+    assert third.key == f"{first.key}#3"
+    assert len(vendor.jobs) == 3
+
+
+def test_a_cancelled_job_is_raised_as_such(client: Client, vendor: MemoryVendor, file: TrainingFile) -> None:
+    job = client.create_job(model="base", training_file=file)
+    client.cancel_job(job)
+    with pytest.raises(JobCancelledError):
+        client.create_job(model="base", training_file=file)
+    assert len(vendor.jobs) == 1
+
+
+def test_many_threads_with_one_request_get_one_job(client: Client, vendor: MemoryVendor, file: TrainingFile) -> None:
+    found: list[str] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(client.create_job(model="base", training_file=file).id))
+        for _ in range(20)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 20
+    assert len(set(found)) == len(vendor.jobs) == 1
+
+
+def test_without_a_ledger_that_can_be_written_nothing_is_sent(
+    client: Client, vendor: MemoryVendor, file: TrainingFile, home: Path
+) -> None:
+    for path in home.glob(f"{FILE_NAME}*"):
+        path.unlink()
+    (home / FILE_NAME).write_bytes(b"no database" * 1000)
+    with pytest.raises(LedgerError, match="cannot be used"):
+        Client(MemoryProvider(vendor)).create_job(model="base", training_file=file)
+    assert vendor.calls["create_job"] == 0
+
+
+def test_an_adopted_job_is_the_job_of_its_request(client: Client, vendor: MemoryVendor, file: TrainingFile) -> None:
+    made = client.create_job(model="base", training_file=file, key="elsewhere")
+    client.adopt(made, model="base", training_file=file, suffix="never asked for")
+    again = client.create_job(model="base", training_file=file, suffix="never asked for")
+    assert again.id == made.id
+    assert len(vendor.jobs) == 1
+
+
+def test_a_job_keeps_its_end(client: Client, vendor: MemoryVendor, file: TrainingFile) -> None:
+    job = client.wait(client.create_job(model="base", training_file=file), progress=False)
+    assert job.status is JobStatus.SUCCEEDED
+    assert client.get_job(job).status is JobStatus.SUCCEEDED
+    assert client.create_job(model="base", training_file=file).id == job.id

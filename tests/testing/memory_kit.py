@@ -1,0 +1,106 @@
+"""The kit, set up for `MemoryProvider`; used by the tests beside it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from ftkit.models import ChatChunk, Estimate, JobRequest, JobStatus, Lifecycle, Metrics, Supervised, TrainingFile
+from ftkit.testing import MemoryProvider, MemoryVendor, ProviderConformance
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from ftkit.models import ChatMessage, ChatOptions, Deployment, FineTuningJob
+    from ftkit.provider import Provider
+
+API_KEY = "sk-memory-4711"
+
+
+class MemoryWitness:
+    """Looks at the vendor itself, past the provider and past the requests that it sees."""
+
+    def __init__(self, vendor: MemoryVendor) -> None:
+        self._vendor = vendor
+
+    def jobs(self) -> int:
+        return len(self._vendor.jobs)
+
+    def creates(self) -> int:
+        return self._vendor.calls["create_job"]
+
+    def requests(self) -> int:
+        return self._vendor.calls.total()
+
+    def set_status(self, job_id: str, word: str) -> None:
+        self._vendor.advance(job_id, word)
+
+    def known_status_words(self) -> Mapping[str, JobStatus]:
+        return {
+            "pending": JobStatus.QUEUED,
+            "validating_files": JobStatus.VALIDATING,
+            "running": JobStatus.RUNNING,
+            "succeeded": JobStatus.SUCCEEDED,
+            "failed": JobStatus.FAILED,
+            "cancelled": JobStatus.CANCELLED,
+        }
+
+    def secrets(self) -> Sequence[str]:
+        return [API_KEY]
+
+    def lose_replies(self, n: int) -> None:
+        self._vendor.lose_replies(n)
+
+    def add_event(self, job_id: str, message: str) -> None:
+        self._vendor.add_event(job_id, message)
+
+
+class GiftedProvider(MemoryProvider):
+    """Has the abilities that MemoryProvider lacks, so that their checks run too."""
+
+    model_roles: ClassVar[Mapping[str, str]] = {"small": "any-model"}
+
+    def pause_job(self, job_id: str) -> FineTuningJob:
+        return self.get_job(job_id)
+
+    def resume_job(self, job_id: str) -> FineTuningJob:
+        return self.get_job(job_id)
+
+    def results(self, job_id: str) -> list[Metrics]:
+        self.get_job(job_id)
+        return [Metrics(step=step, train_loss=1 / step) for step in (1, 2)]
+
+    def lifecycle(self, model: str) -> Lifecycle | None:
+        return Lifecycle(model=model)
+
+    def estimate(self, request: JobRequest, tokens: int | None) -> Estimate:
+        del request
+        return Estimate(tokens=tokens)
+
+    def stream_chat(
+        self, deployment: Deployment, messages: Sequence[ChatMessage], options: ChatOptions
+    ) -> Iterator[ChatChunk]:
+        yield ChatChunk(text=self.chat(deployment, messages, options).text)
+        yield ChatChunk(text="", finish_reason="stop")
+
+
+class MemoryConformance(ProviderConformance):
+    """What all the subclasses here share."""
+
+    provider_class: ClassVar[type[MemoryProvider]] = MemoryProvider
+    list_lag_s: ClassVar[float] = 0.0
+
+    def make_provider(self) -> MemoryProvider:
+        vendor = MemoryVendor(list_lag_s=self.list_lag_s, api_key=API_KEY)
+        return self.provider_class(vendor, api_key=API_KEY)
+
+    def make_witness(self, provider: Provider) -> MemoryWitness:
+        assert isinstance(provider, MemoryProvider)
+        return MemoryWitness(provider.vendor)
+
+    def request(self, training_file: TrainingFile) -> JobRequest:
+        return JobRequest(model="any-model", training_file=training_file, method=Supervised(n_epochs=2), suffix="kit")
+
+    def impossible_requests(self, training_file: TrainingFile) -> Sequence[JobRequest]:
+        labelled = self.request(training_file).model_copy(update={"metadata": {"team": "blue"}})
+        wrong = self.request(training_file).model_copy(update={"provider_options": {"priority": "at once"}})
+        return [labelled, wrong]
