@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import importlib
 import json
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
@@ -118,9 +119,38 @@ def _optional(record: Row, tools: list[Row] | None, parallel: bool | None) -> Ro
     return record
 
 
+def _said(answers: list[Row]) -> list[Row]:
+    return [{key: value for key, value in message.items() if key != "weight"} for message in answers]
+
+
 CHATS = st.builds(
     lambda m, t, p: _optional({"messages": m}, t, p), MESSAGES, st.none() | TOOLS, st.none() | st.booleans()
 )
+_PARTS = st.lists(
+    st.builds(lambda text: {"type": "text", "text": text}, SAID)
+    | st.builds(lambda url: {"type": "image_url", "image_url": {"url": url, "detail": "low"}}, SAID),
+    min_size=1,
+    max_size=2,
+)
+_TURN = st.one_of(
+    st.builds(lambda content, name: [{"role": "user", "content": content, "name": name}], SAID | _PARTS, SAID),
+    st.builds(
+        lambda content, n: [{"role": "assistant", "content": content, "weight": n}], SAID, st.sampled_from([0, 1])
+    ),
+    st.builds(
+        lambda call, result: [call, {"role": "tool", "content": result, "tool_call_id": call["tool_calls"][0]["id"]}],
+        ASSISTANT.filter(lambda message: "tool_calls" in message),
+        TEXT,
+    ),
+)
+LONG_CHATS = st.builds(
+    lambda turns, last, t, p: _optional({"messages": [*chain(*turns), last]}, t, p),
+    st.lists(_TURN, max_size=5),
+    ASSISTANT,
+    st.none() | TOOLS,
+    st.none() | st.booleans(),
+)
+"""Chats with all that a chat may hold. A table has no room for content that is text here and a list there."""
 PAIRS = st.fixed_dictionaries({"prompt": TEXT, "completion": SAID})
 PREFERENCES = st.builds(
     lambda p, c, r, t: _optional({"prompt": p, "chosen": [c], "rejected": [r]}, t, None),
@@ -128,7 +158,7 @@ PREFERENCES = st.builds(
     ASSISTANT,
     ASSISTANT,
     st.none() | TOOLS,
-).filter(lambda record: record["chosen"] != record["rejected"])
+).filter(lambda record: _said(record["chosen"]) != _said(record["rejected"]))
 TEXTS = st.fixed_dictionaries({"text": SAID})
 
 OF_KIND = {

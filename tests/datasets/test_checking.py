@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ftkit.datasets import check
-from ftkit.errors import ConfigurationError, FtkitError
+from ftkit.errors import ConfigurationError, DatasetError, FtkitError
 from ftkit.models import DatasetRules, RecordKind, Report, Severity
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ ANSWER = {"role": "assistant", "content": "a"}
 CALL = {"id": "c", "type": "function", "function": {"name": "add", "arguments": "{}"}}
 CALLED = "messages[1].tool_calls[0].function"
 CALLS = {"role": "assistant", "tool_calls": [CALL]}
+BLANK = [{"type": "text", "text": " "}]
 RESULT = {"role": "tool", "content": "2", "tool_call_id": "c"}
 
 
@@ -77,6 +78,7 @@ ERRORS: list[tuple[str, Row, str, str]] = [
     ("no arguments", calls({"function": {"name": "a"}}), "bad-tool-call", CALLED + ".arguments"),
     ("no text", calls({"function": {"name": "a", "arguments": {}}}), "bad-tool-call", CALLED + ".arguments"),
     ("no JSON", calls({"function": {"name": "a", "arguments": "x"}}), "bad-tool-call", CALLED + ".arguments"),
+    ("NaN", calls({"function": {"name": "a", "arguments": '{"x": NaN}'}}), "bad-tool-call", CALLED + ".arguments"),
     (
         "no id",
         m(USER, CALLS, {"role": "tool", "content": "2"}, ANSWER),
@@ -98,7 +100,10 @@ ERRORS: list[tuple[str, Row, str, str]] = [
     ("empty chosen", pref(chosen=""), "empty-chosen", "chosen"),
     ("no chosen", pref(chosen=[]), "empty-chosen", "chosen"),
     ("empty message", pref(rejected=[{**ANSWER, "content": ""}]), "empty-rejected", "rejected[0].content"),
+    ("empty part", pref(chosen=[{**ANSWER, "content": BLANK}]), "empty-chosen", "chosen[0].content"),
     ("same", pref(rejected="good"), "same-answers", "rejected"),
+    ("same but for a weight", pref(chosen=[ANSWER], rejected=[{**ANSWER, "weight": 1}]), "same-answers", "rejected"),
+    ("weight 0", pref(chosen=[{**ANSWER, "weight": 0}]), "weight-not-accepted", "chosen[0].weight"),
     ("user answers", pref(chosen=[USER]), "no-assistant", "chosen"),
     ("no prompt messages", pref(prompt=[]), "empty-messages", "prompt"),
     ("role in an answer", pref(chosen=[{"role": "gpt", "content": "a"}]), "unknown-role", "chosen[0].role"),
@@ -118,6 +123,9 @@ def test_a_bad_row_has_exactly_one_error_at_its_place(row: Row, code: str, field
 WARNINGS: list[tuple[str, Row, str, str | None]] = [
     ("last is the user", m(USER, ANSWER, USER), "last-not-assistant", "messages[2].role"),
     ("empty answer", m(USER, {**ANSWER, "content": ""}), "empty-answer", "messages[1].content"),
+    ("empty part", m(USER, {**ANSWER, "content": BLANK}), "empty-answer", "messages[1].content"),
+    ("user after the answer", pref(chosen=[ANSWER, USER]), "not-an-answer", "chosen[1].role"),
+    ("user before the answer", pref(rejected=[USER, ANSWER]), "not-an-answer", "rejected[0].role"),
     ("other columns", {"text": "a", "id": 1}, "ignored-columns", None),
     ("other fields", m({**USER, "refusal": "x"}, ANSWER), "ignored-columns", None),
 ]
@@ -171,7 +179,10 @@ JSON = st.recursive(
     ),
     max_leaves=12,
 )
-NAMES = "messages tools parallel_tool_calls prompt completion chosen rejected text input preferred_output non_preferred_output"
+NAMES = (
+    "messages tools parallel_tool_calls prompt completion chosen rejected text input preferred_output "
+    "non_preferred_output"
+)
 
 
 @given(st.lists(st.dictionaries(st.sampled_from(NAMES.split()), JSON, max_size=5), min_size=1, max_size=3))
@@ -416,6 +427,23 @@ def test_rows_that_are_too_long_are_one_problem(
 
 def test_a_row_of_just_the_longest_length_is_not_too_long(tmp_path: Path) -> None:
     assert check(texts(tmp_path, "AAA"), plain(max_tokens=3), count_tokens=letters).problems == ()
+
+
+def test_a_row_that_only_the_counter_refuses_is_an_error_at_its_line(tmp_path: Path) -> None:
+    def refuses(records: Iterator[Mapping[str, Any]]) -> Iterator[tuple[int, int]]:
+        for record in records:
+            if record["text"] == "B":
+                raise DatasetError("only A can be learnt from.")
+            yield 1, 1
+
+    def all_at_once(records: Iterator[Mapping[str, Any]]) -> Iterator[tuple[int, int]]:
+        yield from list(refuses(records))
+
+    path = texts(tmp_path, "A", "", "B", "A", "")
+    found = [(p.line, p.code) for p in check(path, ANY_KIND, count_tokens=refuses).errors]
+    assert found == [(2, "empty-text"), (3, "cannot-be-learnt"), (5, "empty-text")]
+    whole = check(path, ANY_KIND, count_tokens=all_at_once).errors[-1]
+    assert (whole.line, whole.message) == (None, "in one of the lines 1 to 3: only A can be learnt from.")
 
 
 @pytest.mark.parametrize("answers", [1, 3])

@@ -4,16 +4,30 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from dataset_files import ANY_KIND, CHAT, OF_KIND, PREFERENCE, chat, records, write_folder, write_lines, write_parquet
+from dataset_files import (
+    ANY_KIND,
+    CHAT,
+    LONG_CHATS,
+    OF_KIND,
+    PREFERENCE,
+    Row,
+    chat,
+    records,
+    write_csv,
+    write_folder,
+    write_json,
+    write_lines,
+    write_parquet,
+)
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ftkit.datasets import normalise, prepare, source_hash
+from ftkit.datasets import check, normalise, prepare, source_hash
 from ftkit.errors import ConfigurationError, DatasetError
-from ftkit.models import RecordKind
+from ftkit.models import DatasetRules, RecordKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 
@@ -33,6 +47,29 @@ def test_what_is_prepared_reads_back_as_what_was_there(tmp_path: Path, data: st.
     report = prepare(source, rules, target)
     assert [normalise(record) for record in records(target)] == rows
     assert (report.kind, report.rows) == (kind, len(rows))
+
+
+@pytest.mark.parametrize("write", [write_lines, write_json, write_csv])
+@given(rows=st.lists(LONG_CHATS, min_size=1, max_size=3))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
+def test_nothing_of_a_long_chat_is_lost(write: Callable[..., Path], tmp_path: Path, rows: list[Row]) -> None:
+    suffix = {write_lines: "jsonl", write_json: "json", write_csv: "csv"}[write]
+    source, target = write(tmp_path / f"rows.{suffix}", rows), tmp_path / "out.jsonl"
+    assert prepare(source, CHAT, target).problems == ()
+    assert records(target) == rows
+    again = tmp_path / "again.jsonl"
+    prepare(target, CHAT, again)
+    assert again.read_bytes() == target.read_bytes()
+
+
+@given(rows=st.lists(OF_KIND[RecordKind.PROMPT_COMPLETION], min_size=1, max_size=3))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
+def test_pairs_become_chats_and_back_through_files(tmp_path: Path, rows: list[Row]) -> None:
+    pairs = DatasetRules(layout="ftkit", accepts=frozenset({RecordKind.PROMPT_COMPLETION}))
+    chats, back = tmp_path / "chats.jsonl", tmp_path / "back.jsonl"
+    prepare(write_lines(tmp_path / "rows.jsonl", rows), CHAT, chats)
+    prepare(chats, pairs, back)
+    assert records(back) == rows
 
 
 def test_the_file_is_in_the_provider_s_layout_and_the_same_from_any_format(tmp_path: Path, target: Path) -> None:
@@ -68,6 +105,35 @@ def test_a_data_set_with_errors_leaves_nothing_behind(tmp_path: Path, target: Pa
     assert caught.value.report is not None
     assert caught.value.report.rows == 3
     assert list(target.parent.iterdir()) == []
+
+
+PIECES = ['"', '""', "{", "[", "]", "}", ",", ":", "\n", "\0", "\ufeff", "NaN", "null", "1e999", "\\ud800"]
+SNIPPET = st.sampled_from(PIECES).map(str.encode) | st.binary(max_size=3)
+
+
+@pytest.mark.parametrize("write", [write_lines, write_json, write_csv])
+@given(edits=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 9), SNIPPET), min_size=1, max_size=3))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=100)
+def test_a_damaged_file_is_written_just_when_its_check_is_good(
+    write: Callable[..., Path], tmp_path: Path, edits: list[tuple[float, int, bytes]]
+) -> None:
+    suffix = {write_lines: "jsonl", write_json: "json", write_csv: "csv"}[write]
+    source = write(tmp_path / f"rows.{suffix}", [{**chat("é"), "tools": []}, chat()])
+    content = source.read_bytes()
+    for share, cut, snippet in edits:
+        place = int(share * len(content))
+        content = content[:place] + snippet + content[place + cut :]
+    source.write_bytes(content)
+    report, target = check(source, CHAT), tmp_path / "new" / "out.jsonl"
+    if report.ok:
+        assert prepare(source, CHAT, target).rows == len(records(target))
+        target.unlink()
+        target.parent.rmdir()
+    else:
+        with pytest.raises(DatasetError) as caught:
+            prepare(source, CHAT, target)
+        assert caught.value.problems == report.errors
+    assert not target.parent.exists()
 
 
 def test_a_missing_file_raises_and_leaves_nothing_behind(tmp_path: Path, target: Path) -> None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import importlib
 import math
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ftkit.datasets._locating import Format, Located
-from ftkit.datasets._rows import Row, bad_row
-from ftkit.datasets._values import is_list, is_object
+from ftkit.datasets._rows import Row, bad_row, in_column
+from ftkit.datasets._strict_json import StrictJSON
+from ftkit.datasets._values import is_list, is_object, named, repeated
 from ftkit.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    Reader: TypeAlias = Callable[[Any], Any]
 
 _ROWS_AT_ONCE = 256
 
@@ -36,13 +40,71 @@ def _rows(source: Located, arrow: Any, parquet: Any) -> Iterator[Row]:  # noqa: 
     batches = _parquet(source, parquet) if source.format is Format.PARQUET else _folder(source, arrow)
     try:
         for batch in batches:
+            twice = repeated(batch.schema.names)
+            if twice:
+                message = f"the table names columns twice: {named(twice)}."
+                yield bad_row(source.name, line + 1, "bad-table", message, "Give each column a name of its own.")
+                return
+            readers = _readers(batch.schema)
             for first in range(0, batch.num_rows, _ROWS_AT_ONCE):
-                for record in batch.slice(first, _ROWS_AT_ONCE).to_pylist():
+                for row in _some(source.name, line, batch.slice(first, _ROWS_AT_ONCE), readers):
                     line += 1
-                    yield Row(line, without_nulls(record))
-    except (arrow.ArrowException, OSError) as error:
+                    yield row
+    except (arrow.ArrowException, OSError, UnicodeDecodeError) as error:  # the last, for names that are no text
         message = f"the table cannot be read any further: {error}."
         yield bad_row(source.name, line + 1, "bad-table", message, "Write the file again.")
+
+
+def _some(name: str, line: int, batch: Any, readers: dict[str, Reader]) -> list[Row]:  # noqa: ANN401
+    """Returns the rows of a small batch, which come after so many lines."""
+    try:
+        records = [_with_json(without_nulls(record), readers) for record in batch.to_pylist()]
+        return [Row(line + n, record) for n, record in enumerate(records, start=1)]
+    except (ValueError, OverflowError):  # one cell that cannot be read spoils them all
+        return [_alone(name, line + n, batch.slice(n - 1, 1), readers) for n in range(1, batch.num_rows + 1)]
+
+
+def _alone(name: str, line: int, batch: Any, readers: dict[str, Reader]) -> Row:  # noqa: ANN401
+    record: dict[str, Any] = {}
+    for column, cells in zip(batch.schema.names, batch.columns, strict=True):
+        try:
+            cell = without_nulls({column: cells.to_pylist()[0]})
+            record |= _with_json(cell, readers)
+        except (ValueError, OverflowError) as error:  # text that is not UTF-8, a date beyond the year 9999
+            message = f"the cell cannot be read: {error}."
+            return in_column(bad_row(name, line, "bad-cell", message, "Write it again, or leave it out."), column)
+    return Row(line, record)
+
+
+def _readers(fields: Any) -> dict[str, Reader]:  # noqa: ANN401
+    found = {field.name: _reader(field.type) for field in fields}
+    return {name: reader for name, reader in found.items() if reader is not None}
+
+
+def _reader(kind: Any) -> Reader | None:  # noqa: ANN401
+    """Returns what parses the JSON in values of a type; None if there can be none.
+
+    `datasets` 5 keeps as JSON what differs from row to row, such as the parameters of tools. Its text is not the value.
+    """
+    if getattr(kind, "extension_name", None) == "arrow.json":
+        return _parsed
+    item = getattr(kind, "value_type", None)
+    if item is not None:
+        inner = _reader(item)
+        return None if inner is None else lambda values: [None if v is None else inner(v) for v in values]
+    inside = _readers(getattr(kind, "fields", ()))
+    return partial(_with_json, readers=inside) if inside else None
+
+
+def _with_json(record: dict[str, Any], readers: dict[str, Reader]) -> dict[str, Any]:
+    return {key: readers[key](value) if key in readers else value for key, value in record.items()}
+
+
+def _parsed(text: str) -> Any:  # noqa: ANN401 - what JSON holds
+    decoded = StrictJSON().whole(text)
+    if decoded.flaw is not None:
+        raise ValueError(decoded.flaw.message)
+    return decoded.value
 
 
 def _parquet(source: Located, parquet: Any) -> Iterator[Any]:  # noqa: ANN401

@@ -6,9 +6,9 @@ import csv
 import json
 from typing import TYPE_CHECKING, Any
 
-from ftkit.datasets._rows import Row, bad_row
+from ftkit.datasets._rows import LONGEST_ROW, Row, bad_row, in_column, raw_lines, too_long
 from ftkit.datasets._strict_json import StrictJSON
-from ftkit.datasets._values import excerpt, is_list, is_object, named
+from ftkit.datasets._values import excerpt, is_list, is_object, named, repeated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from ftkit.datasets._locating import Located
 
-_LONGEST_CELL = 2**31 - 1
 _JSON_ONLY = frozenset(
     {"messages", "tools", "parallel_tool_calls", "input", "preferred_output", "non_preferred_output"}
 )
@@ -24,21 +23,29 @@ _TEXT_OR_MESSAGES = frozenset({"prompt", "completion", "chosen", "rejected"})
 
 
 class _Lines:
-    """The lines of a file as text. Those that are not UTF-8 are remembered, for the row that they belong to."""
+    """The lines of a file as text. What is wrong with one is remembered, for the row that it belongs to.
+
+    Attributes:
+        bad: Code, message and remedy of the last line that cannot be read.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._count = 0
-        self.bad: int | None = None
+        self.bad: tuple[str, str, str] | None = None
 
     def __iter__(self) -> Iterator[str]:
-        for raw in self._file:
+        for raw in raw_lines(self._file):
             self._count += 1
+            if raw is None:
+                self.bad = too_long()
+                yield "\n"
+                continue
             encoding = "utf-8-sig" if self._count == 1 else "utf-8"
             try:
                 yield raw.decode(encoding)
             except UnicodeDecodeError:
-                self.bad = self._count
+                self.bad = ("bad-encoding", f"line {self._count} is not UTF-8.", "Save the file as UTF-8.")
                 yield raw.decode(encoding, errors="replace")
 
 
@@ -53,19 +60,29 @@ def csv_rows(source: Located) -> Iterator[Row]:
                     return  # without its names, no cell means anything
             elif header is None:
                 header = [cell.strip() for cell in cells]
-                twice = sorted({name for name in header if header.count(name) > 1})
-                if twice:
-                    message = f"the header names columns twice: {named(twice)}."
-                    yield bad_row(source.name, line, "bad-csv", message, "Give each column a name of its own.")
+                wrong = _wrong_header(header)
+                if wrong:
+                    yield bad_row(source.name, line, "bad-csv", *wrong)
                     return
             else:
                 yield _row(source.name, line, header, cells)
 
 
+def _wrong_header(header: list[str]) -> tuple[str, str] | None:
+    """Returns what is wrong with the names of the columns, and how to mend it."""
+    twice = repeated(header)
+    if twice:
+        return f"the header names columns twice: {named(twice)}.", "Give each column a name of its own."
+    other = next((mark for mark in (";", "\t") if len(header) == 1 and mark in header[0]), None)
+    if other:
+        return f"the header is one column, {named(header)}.", f"Save the file with commas in place of {other!r}."
+    return None
+
+
 def _cells(name: str, file: BinaryIO) -> Iterator[tuple[int, list[str] | Row]]:
     """Yields the cells of each row that is not blank, or what is wrong with it, and the line on which it starts."""
     # Raised, never lowered, for the whole process: the module knows no other way, and 128 KiB is a short conversation.
-    csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL))
+    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_ROW))
     lines = _Lines(file)
     reader = csv.reader(iter(lines), strict=True)
     while True:
@@ -73,16 +90,15 @@ def _cells(name: str, file: BinaryIO) -> Iterator[tuple[int, list[str] | Row]]:
         try:
             cells = next(reader, None)
         except csv.Error as error:
-            cells, wrong = [], f"wrong CSV: {error}."
-            yield (
-                line,
-                bad_row(name, line, "bad-csv", wrong, "Put such a cell in quotes, and double those inside."),
-            )
+            cells, what = [], str(error)
+            if what.startswith("new-line character"):  # and then it asks how the file was opened
+                what = "a carriage return outside of quotes, with no line feed after it"
+            fix = "Put such a cell in quotes, and double those inside."
+            yield line, bad_row(name, line, "bad-csv", f"wrong CSV: {what}.", fix)
         if cells is None:
             return
         if lines.bad is not None:
-            message = f"line {lines.bad} is not UTF-8."
-            yield line, bad_row(name, line, "bad-encoding", message, "Save the file as UTF-8.")
+            yield line, bad_row(name, line, *lines.bad)
         elif cells:
             yield line, cells
         lines.bad = None
@@ -108,7 +124,7 @@ def _parsed(name: str, row: Row, record: dict[str, Any], strict: StrictJSON) -> 
     for column, cell in record.items():
         if column in _TEXT_OR_MESSAGES:
             found[column] = _messages_or_text(cell, strict)
-        elif column not in _JSON_ONLY:
+        elif column not in _JSON_ONLY or (column == "input" and "preferred_output" not in record):
             found[column] = cell
         elif cell.strip():  # an empty cell is how CSV says that there is none
             try:
@@ -117,9 +133,9 @@ def _parsed(name: str, row: Row, record: dict[str, Any], strict: StrictJSON) -> 
                 bad = bad_row(
                     name, row.line, "bad-json", f"wrong JSON: {error.msg}.", "Write it with json.dumps.", excerpt(cell)
                 )
-                return _in_column(bad, column)
+                return in_column(bad, column)
             if decoded.flaw is not None:
-                return _in_column(bad_row(name, row.line, *decoded.flaw, excerpt(cell)), column)
+                return in_column(bad_row(name, row.line, *decoded.flaw, excerpt(cell)), column)
             found[column] = decoded.value
     return Row(row.line, found)
 
@@ -135,8 +151,3 @@ def _messages_or_text(cell: str, strict: StrictJSON) -> Any:  # noqa: ANN401 - w
     value: object = decoded.value
     is_messages = is_list(value) and bool(value) and all(is_object(m) and "role" in m for m in value)
     return value if is_messages and decoded.flaw is None else cell
-
-
-def _in_column(row: Row, column: str) -> Row:
-    assert row.problem is not None  # noqa: S101 - it was made as a bad row
-    return row._replace(problem=row.problem.model_copy(update={"field": column}))

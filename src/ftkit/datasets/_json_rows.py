@@ -6,7 +6,7 @@ import codecs
 import json
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from ftkit.datasets._rows import Row, bad_row
+from ftkit.datasets._rows import LONGEST_ROW, Row, bad_row, raw_lines, too_long
 from ftkit.datasets._strict_json import BLANK, Decoded, StrictJSON
 from ftkit.datasets._values import excerpt, is_list, is_object, type_name
 from ftkit.datasets.records import FIELD_NAMES
@@ -27,7 +27,10 @@ def jsonl_rows(source: Located) -> Iterator[Row]:
     """Yields the rows of a file with one object on each line; blank lines are passed over."""
     strict = StrictJSON()
     with source.path.open("rb") as file:
-        for line, raw in enumerate(file, start=1):
+        for line, raw in enumerate(raw_lines(file), start=1):
+            if raw is None:
+                yield bad_row(source.name, line, *too_long())
+                continue
             try:
                 text = raw.decode("utf-8-sig" if line == 1 else "utf-8").strip(BLANK)
             except UnicodeDecodeError as error:
@@ -47,22 +50,33 @@ def json_rows(source: Located) -> Iterator[Row]:
             if first == "[":
                 yield from _elements(source.name, text, "")
                 return
-            if first == "{" and _holds_array(text):
+            objects = _objects_on_lines(source) if first == "{" else 0
+            if first == "{" and objects < 2 and _holds_array(text):  # noqa: PLR2004 - two are several
                 yield from _elements(source.name, text, "}")
                 return
         except (json.JSONDecodeError, _EncodingError) as error:
             yield _stopped(source.name, text.line, error)
             return
-    if first == "{" and _is_lines(source):
+    if objects:
         yield from jsonl_rows(source)
     elif first:
         yield bad_row(source.name, 1, "bad-json", "this is no list of objects.", _ARRAY)
 
 
-def _is_lines(source: Located) -> bool:
-    """Whether the first line of a file that begins with an object holds all of that object."""
+def _objects_on_lines(source: Located) -> int:
+    """Returns how a file goes on that begins with an object: 2 if another one is on a line of its own.
+
+    1 if the whole file is one line, and 0 if the object goes on over lines.
+    """
+    last, is_new_line = b"", False
     with source.path.open("rb") as file:
-        return next((line for line in file if line.strip()), b"").strip().endswith(b"}")
+        while piece := file.readline(_CHUNK):
+            text = piece.strip()
+            if text and is_new_line:
+                return 2 if last == b"}" and text.startswith(b"{") else 0
+            last = text[-1:] or last
+            is_new_line = bool(last) and piece.endswith(b"\n")
+    return 1 if last == b"}" else 0
 
 
 def _line_row(name: str, line: int, text: str, strict: StrictJSON) -> Row:
@@ -75,6 +89,8 @@ def _line_row(name: str, line: int, text: str, strict: StrictJSON) -> Row:
 
 
 def _mend(text: str) -> str:
+    if text.startswith("\ufeff"):
+        return "Remove the byte order mark at the start of the line, where files were joined."
     if text.startswith(("{'", "['")):
         return "JSON has double quotes; write each row with json.dumps."
     if text in {"{", "[", "[{"}:
@@ -162,6 +178,9 @@ class _Window:
         if self._ended:
             return False
         held = self._text[self._at :]
+        if len(held) > LONGEST_ROW:
+            message = f"a row is longer than {LONGEST_ROW:,} characters, or a text in it does not end"
+            raise json.JSONDecodeError(message, self._text, self._at)
         chunk = self._file.read(max(_CHUNK, len(held)))
         self._ended = not chunk
         try:

@@ -36,6 +36,13 @@ _SUFFIXES = {
     ".parquet": Format.PARQUET,
 }
 _TEXT = {Format.JSONL, Format.JSON, Format.CSV}
+_PACKED = {".bz2", ".gz", ".xz", ".zip", ".zst"}
+_OTHER_BYTES = {
+    b"\x1f\x8b": "packed with gzip",
+    b"\x28\xb5\x2f\xfd": "packed with zstd",
+    b"PK\x03\x04": "a zip archive, as .xlsx is",
+    b"PAR1": "a Parquet file",
+}
 _WRITE_AS = "Give a .jsonl, .ndjson, .json, .csv or .parquet file, or a folder saved by datasets.save_to_disk."
 
 
@@ -76,19 +83,22 @@ def locate(source: Source) -> Located:
             return Located(name, path, Format.ARROW, _arrow_files(name, path))
         if not path.exists():
             _refuse_missing(name, path)
+        if not path.is_file():
+            _refuse(name, "unreadable-file", "this is a pipe or a device, which is read once.", "Write a file first.")
         known = _SUFFIXES.get(path.suffix.lower())
         if known is None:
-            _refuse(name, "unknown-format", f"'{path.suffix or path.name}' is no format that can be read.", _WRITE_AS)
+            fix = "Unpack it first." if path.suffix.lower() in _PACKED else _WRITE_AS
+            _refuse(name, "unknown-format", f"'{path.suffix or path.name}' is no format that can be read.", fix)
         with path.open("rb") as file:
-            start = file.read(2)
+            start = file.read(4)
     except (OSError, ValueError) as error:  # ValueError: a name with a NUL byte, which no file has
         if isinstance(error, DatasetError):
             raise
         _refuse(name, "unreadable-file", f"the file cannot be read: {error}.", "Look at its permissions.")
     if not start:
         _refuse(name, "empty-file", "the file is empty.", "Write at least one row.")
-    if known in _TEXT and start in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}:
-        _refuse(name, "bad-encoding", "the file is UTF-16.", "Save it as UTF-8.")
+    if known in _TEXT:
+        _refuse_other_bytes(name, start)
     return Located(name, path, known, (path,))
 
 
@@ -98,7 +108,19 @@ def _refuse(name: str, code: str, message: str, fix: str) -> NoReturn:
     )
 
 
+def _refuse_other_bytes(name: str, start: bytes) -> None:
+    """Refuses a file that begins as no text in UTF-8 does."""
+    other = next((what for magic, what in _OTHER_BYTES.items() if start.startswith(magic)), None)
+    if other is not None:
+        fix = "Unpack it, or give it the name that its format has."
+        _refuse(name, "unknown-format", f"the file is {other}, whatever its name says.", fix)
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or 0 in start:
+        _refuse(name, "bad-encoding", "the file is UTF-16 or UTF-32, or no text at all.", "Save it as UTF-8.")
+
+
 def _refuse_missing(name: str, path: Path) -> NoReturn:
+    if path.is_symlink():
+        _refuse(name, "missing-file", f"the link leads to '{path.readlink()}', where no file is.", "Mend the link.")
     folder = path.parent
     if not folder.is_dir():
         _refuse(name, "missing-file", f"there is no folder '{folder}'.", "Look at the path.")
@@ -111,12 +133,20 @@ def _refuse_missing(name: str, path: Path) -> NoReturn:
 def _arrow_files(name: str, folder: Path) -> tuple[Path, ...]:
     """Returns the data files of a folder that `datasets.save_to_disk` wrote."""
     splits = _json_file(folder / "dataset_dict.json").get("splits")
-    if is_list(splits) and splits:
+    if is_list(splits) and len(splits) > 1:
         places = named(str(Path(name) / str(split)) for split in splits)
         _refuse(name, "several-splits", "the folder holds several data sets.", f"Name one of them: {places}.")
-    listed = _json_file(folder / "state.json").get("_data_files")
+    if is_list(splits) and splits:
+        only = Path(str(splits[0])).name
+        return _arrow_files(str(Path(name) / only), folder / only)
+    state = _json_file(folder / "state.json")
+    if state.get("_indices_data_files") or state.get("_indices_files"):  # else all rows were read, in another order
+        fix = "Load it, and save it again with `datasets` 2 or later."
+        _refuse(name, "not-a-dataset", "the folder holds a selection of rows, as `datasets` 1 saved it.", fix)
+    listed = state.get("_data_files")
     if not is_list(listed):
-        files = named(sorted(str(Path(name) / p.name) for p in folder.iterdir() if p.suffix.lower() in _SUFFIXES))
+        inside = [path for path in (*folder.glob("*"), *folder.glob("*/*")) if path.suffix.lower() in _SUFFIXES]
+        files = named(sorted(str(Path(name) / path.relative_to(folder)) for path in inside if path.is_file()))
         fix = f"Name one of its files: {files}." if files else _WRITE_AS
         _refuse(name, "not-a-dataset", "the folder was not saved by datasets.save_to_disk.", fix)
     found = tuple(folder / Path(str(entry.get("filename"))).name for entry in listed if is_object(entry))

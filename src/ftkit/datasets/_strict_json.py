@@ -6,8 +6,12 @@ import json
 import math
 from typing import Any, NamedTuple
 
+from ftkit.datasets._values import is_list, is_object, named, repeated
+
 BLANK = " \t\r\n"
 """What JSON counts as white space."""
+_DEEPEST = 200
+"""Levels of nesting: more than any record has, and few enough to be written again from wherever that is done."""
 
 
 class Flaw(NamedTuple):
@@ -50,6 +54,9 @@ class StrictJSON:
             raise json.JSONDecodeError("nested too deeply", text, start) from error
         except ValueError as error:  # a whole number of thousands of digits
             raise json.JSONDecodeError(str(error), text, start) from error
+        brackets = text.count("[", start, end) + text.count("{", start, end)
+        if brackets > _DEEPEST and _is_too_deep(value):
+            self._flaw = Flaw("bad-json", "wrong JSON: nested too deeply.", f"Write at most {_DEEPEST} levels.")
         if self._flaw is None and ("\\ud" in text[start:end] or "\\uD" in text[start:end]):
             self._flaw = _surrogate(value)
         return Decoded(value, end, self._flaw)
@@ -69,9 +76,8 @@ class StrictJSON:
     def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) != len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(name for name in names if names.count(name) > 1)
-            self._flaw = Flaw("duplicate-key", f"the key '{twice}' occurs twice in one object.", "Keep one of them.")
+            twice = named(repeated(name for name, _ in pairs)[:1])
+            self._flaw = Flaw("duplicate-key", f"the key {twice} occurs twice in one object.", "Keep one of them.")
         return found
 
     def _constant(self, name: str) -> None:
@@ -82,6 +88,16 @@ class StrictJSON:
         if math.isinf(number):
             self._flaw = Flaw("not-finite", f"the number {digits} is too large.", "Write a smaller one.")
         return number
+
+
+def _is_too_deep(value: object) -> bool:
+    level = [value]
+    for _ in range(_DEEPEST):
+        inner = (item.values() if is_object(item) else item for item in level if is_object(item) or is_list(item))
+        level = [item for items in inner for item in items if is_object(item) or is_list(item)]
+        if not level:
+            return False
+    return True
 
 
 def _surrogate(value: object) -> Flaw | None:

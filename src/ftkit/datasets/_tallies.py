@@ -63,11 +63,12 @@ class Ignored:
         """Returns the one warning that names them all."""
         if not self._rows:
             return []
+        rows = "1 row" if self._rows == 1 else f"{self._rows:,} rows"
         return [
             Problem(
                 severity=Severity.WARNING,
                 code="ignored-columns",
-                message=f"no part of a {kind.value} record, and ignored in {self._rows:,} rows: {named(self._names)}.",
+                message=f"no part of a {kind.value} record, and ignored in {rows}: {named(self._names)}.",
                 fix="Map what is needed with columns={...}.",
                 source=source,
                 count=self._rows,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 if TYPE_CHECKING:
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     Record = dict[str, Any]
 
 _LONGEST_EXCERPT = 60
+_LONGEST_NAME = 400  # of a path, or of what was meant to be the name of a column
 
 
 def is_object(value: object) -> TypeGuard[dict[str, Any]]:
@@ -30,14 +32,37 @@ def printable(text: str) -> str:
 
 def excerpt(value: object) -> str:
     """Returns a short piece of a value, on one line."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return one_line(value if isinstance(value, str) else _beginning(value), _LONGEST_EXCERPT)
+
+
+def one_line(text: str, most: int = 1000) -> str:
+    """Returns the beginning of a text, with nothing in it that breaks the line or tells a terminal what to do."""
     line = " ".join(printable(text[:1000]).split())
-    return line if len(line) <= _LONGEST_EXCERPT else f"{line[: _LONGEST_EXCERPT - 3]}..."
+    line = line if len(line) <= most else f"{line[: most - 3]}..."
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+
+
+def _beginning(value: object) -> str:
+    """Returns where the JSON of a value begins. One value may be as long as a file, and as deep as JSON can be read."""
+    text = ""
+    for piece in _ENCODER.iterencode(value):
+        text += piece
+        if len(text) > 2 * _LONGEST_EXCERPT:
+            break
+    return text
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
+
+
+def repeated(names: Iterable[str]) -> list[str]:
+    """Returns the names that occur more than once."""
+    return [name for name, times in Counter(names).items() if times > 1]
 
 
 def named(names: Iterable[object], most: int = 10) -> str:
     """Returns names in quotes, with commas between; beyond `most`, how many more there are."""
-    every = [f"'{name}'" for name in names]
+    every = [f"'{one_line(str(name), _LONGEST_NAME)}'" for name in names]
     return ", ".join(every[:most]) + (f" and {len(every) - most} more" if len(every) > most else "")
 
 

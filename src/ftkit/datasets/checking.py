@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ftkit.datasets._locating import source_name
@@ -117,10 +117,16 @@ class _Pass:
                 waiting.append(line)
                 yield record
 
-        for tokens, trained in count_tokens(handed_out()):
-            if not waiting:
-                raise FtkitError("the token counter answered for more records than it was given.")
-            self._count(waiting.popleft(), tokens, trained)
+        try:
+            for tokens, trained in count_tokens(handed_out()):
+                if not waiting:
+                    raise FtkitError("the token counter answered for more records than it was given.")
+                self._count(waiting.popleft(), tokens, trained)
+        except DatasetError as error:  # what the rules let pass, and the training cannot take
+            self._cannot_be_learnt(waiting, error)
+            for _ in records:
+                pass
+            return
         if waiting or next(records, None) is not None:
             raise FtkitError("the token counter answered for fewer records than it was given.")
 
@@ -147,9 +153,8 @@ class _Pass:
             record = self._good(row.line, row.record)
             if record is None:
                 continue
-            if self._rules.max_bytes is not None or self._write is not None:
-                self._put(record)
-            yield row.line, record
+            if self._put(row.line, record):
+                yield row.line, record
 
     def _good(self, line: int, raw: Mapping[str, Any]) -> Record | None:
         """Returns the record of a row as it is written, or None after noting what is wrong with it."""
@@ -201,19 +206,32 @@ class _Pass:
             )
         return wrong
 
-    def _put(self, record: Record) -> None:
+    def _put(self, line: int, record: Record) -> bool:
+        """Writes a record, and returns whether it can be: a check without writing says the same as one with it."""
         if not self._rules.weights:
             record = _without_weights(record)
-        line = self._layout.encode(record)
-        self._bytes += len(line)
+        try:
+            encoded = self._layout.encode(record)
+        except (TypeError, ValueError) as error:  # a table may hold what is no JSON, such as dates and bytes
+            message = f"the row cannot be written as JSON: {error}."
+            self._add(line, code="not-json", message=message, fix="Write text, numbers, lists and objects only.")
+            return False
+        self._bytes += len(encoded)
         if self._write is not None and not self._findings.has_error:
-            self._write(line)
+            self._write(encoded)
+        return True
 
     def _count(self, line: int, tokens: int, trained: int) -> None:
         self._tokens.add(line, tokens, trained)
         if trained == 0:
             message = "not one token of the row is learnt from."
             self._add(line, code="nothing-to-learn", message=message, fix="Write an answer, or leave the row out.")
+
+    def _cannot_be_learnt(self, waiting: Sequence[int], error: DatasetError) -> None:
+        line = waiting[0] if len(waiting) == 1 else None
+        where = f"in one of the lines {waiting[0]} to {waiting[-1]}: " if len(waiting) > 1 else ""
+        fix = "Mend the row, or leave it out. No tokens were counted after it."
+        self._add(line, code="cannot-be-learnt", message=f"{where}{error.message}", fix=fix)
 
     def _about_the_whole(self) -> Iterator[Problem]:
         if self._kind is not None:

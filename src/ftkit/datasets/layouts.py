@@ -32,10 +32,10 @@ class Layout:
 
     def encode(self, record: Mapping[str, Any]) -> bytes:
         """Returns the line of a record: compact UTF-8 with a line end; the same bytes on any machine."""
-        text = json.dumps(self.row(record), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        return text.encode() + b"\n"
+        return _ENCODER.encode(self.row(record)).encode() + b"\n"
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 LAYOUTS: dict[str, Layout] = {}
 """All layouts by name. Add to it with `register_layout`."""
 

@@ -42,7 +42,8 @@ def prepare(
 
     Raises:
         DatasetError: The data has errors; it holds all of them, and the report. Nothing is written.
-        ConfigurationError: `columns` or `rules.layout` names what there is not, or `target` is the source.
+        ConfigurationError: `columns` or `rules.layout` names what there is not, or `target` is the source, or cannot be
+            written.
         MissingExtraError: pyarrow is needed and not installed.
     """
     if is_part_of(source, target):

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from ftkit.datasets._strict_json import StrictJSON
 from ftkit.datasets._values import excerpt, is_list, is_object, named, type_name
 from ftkit.errors import DatasetError
 from ftkit.models import Problem, RecordKind
@@ -201,15 +202,21 @@ def _messages(field: str, value: object, role: str | None = None) -> list[Any]:
 def _with_tools(record: Record, raw: Mapping[str, Any]) -> Record:
     tools = raw.get("tools")
     if isinstance(tools, str):  # TRL takes them as JSON text, since a table has no room for what differs by row
-        try:
-            tools = json.loads(tools)
-        except ValueError:
-            tools = raw["tools"]
+        tools = _parsed(tools)
     if tools not in (None, [], ""):
         record["tools"] = tools
     if raw.get("parallel_tool_calls") is not None:
         record["parallel_tool_calls"] = raw["parallel_tool_calls"]
     return record
+
+
+def _parsed(text: str) -> Any:  # noqa: ANN401 - what JSON holds
+    """Returns what a text holds as JSON; the text itself if it holds none, for the rules to find."""
+    try:
+        decoded = StrictJSON().whole(text)
+    except json.JSONDecodeError:
+        return text
+    return text if decoded.flaw is not None else decoded.value
 
 
 # -- chat --------------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ftkit.datasets._strict_json import StrictJSON
 from ftkit.datasets._values import excerpt, is_list, is_object, type_name
 from ftkit.datasets.records import At, Record
 from ftkit.methods import near
@@ -100,9 +101,30 @@ def _preference(record: Record, rules: DatasetRules) -> Iterator[Flaw]:
             yield Flaw(f"empty-{field}", where, f"the {field} answer is empty.", "Write an answer.")
         elif _roles_are_known(messages, rules) and not _answers(messages):
             yield Flaw("no-assistant", At(field), "there is no message of the assistant.", _ONE_ANSWER)
-    if record["chosen"] and record["chosen"] == record["rejected"]:
+        yield from _only_answers(field, messages, rules)
+    if record["chosen"] and _unweighted(record["chosen"]) == _unweighted(record["rejected"]):
         message = "the chosen and the rejected answer are the same."
         yield Flaw("same-answers", At("rejected"), message, "Leave the row out: there is nothing to prefer.")
+
+
+def _only_answers(field: str, messages: list[Any], rules: DatasetRules) -> Iterator[Flaw]:
+    """Yields what is odd in an answer. OpenAI's schema has only messages of the assistant there."""
+    for index, message in enumerate(messages):
+        if not is_object(message):
+            continue
+        role: object = message.get("role")
+        weight: object = message.get("weight")
+        if role == "assistant" and not isinstance(weight, bool) and weight == 0 and rules.weights:
+            wrong = "weight 0 is not honoured in a preference: the answer would be learnt all the same."
+            yield Flaw("weight-not-accepted", At(field, index, "weight"), wrong, "Leave the weight out, or the row.")
+        elif role in ("user", "system", "developer") and role in rules.roles and _answers(messages):
+            wrong = "in an answer stands a message that is none: it would be learnt, too."
+            fix = "Put into the prompt what comes before the answer, and leave out what comes after it."
+            yield Flaw("not-an-answer", At(field, index, "role"), wrong, fix, Severity.WARNING)
+
+
+def _unweighted(messages: list[Any]) -> list[Any]:
+    return [{k: v for k, v in m.items() if k != "weight"} if is_object(m) else m for m in messages]
 
 
 def _answers(messages: list[Any]) -> list[dict[str, Any]]:
@@ -110,8 +132,14 @@ def _answers(messages: list[Any]) -> list[dict[str, Any]]:
 
 
 def _is_empty(message: dict[str, Any]) -> bool:
-    content = message.get("content")
-    return isinstance(content, str) and not content.strip() and not message.get("tool_calls")
+    content: object = message.get("content")
+    parts: object = [content] if isinstance(content, str) else content
+    return is_list(parts) and bool(parts) and not message.get("tool_calls") and not any(map(_says_something, parts))
+
+
+def _says_something(part: object) -> bool:
+    text: object = part.get("text") if is_object(part) and part.get("type") == "text" else part
+    return not isinstance(text, str) or bool(text.strip())
 
 
 def _roles_are_known(messages: list[Any], rules: DatasetRules) -> bool:
@@ -166,7 +194,7 @@ def _role(at: At, message: dict[str, Any], rules: DatasetRules) -> Iterator[Flaw
     elif not isinstance(role, str):
         yield Flaw("unknown-role", at, f"a role is text, and this is {type_name(role)}.", _MESSAGE)
     elif role not in rules.roles:
-        yield Flaw("unknown-role", at, f"unknown role '{role:.40}'.", _use_role(role, rules))
+        yield Flaw("unknown-role", at, f"unknown role '{excerpt(role)}'.", _use_role(role, rules))
 
 
 def _use_role(role: str, rules: DatasetRules) -> str:
@@ -184,10 +212,11 @@ def _content(at: At, message: dict[str, Any]) -> Iterator[Flaw]:
     if content is None:
         if not message.get("tool_calls"):
             yield Flaw("missing-content", at, "the message has neither content nor tool calls.", _MESSAGE)
+    elif message.get("role") == "assistant" and message.get("weight") != 0 and _is_empty(message):
+        wrong = "the assistant says nothing, and that is what is learnt."
+        yield Flaw("empty-answer", at, wrong, "Write the answer, or leave the row out.", Severity.WARNING)
     elif isinstance(content, str):
-        if message.get("role") == "assistant" and message.get("weight") != 0 and _is_empty(message):
-            wrong = "the assistant says nothing, and that is what is learnt."
-            yield Flaw("empty-answer", at, wrong, "Write the answer, or leave the row out.", Severity.WARNING)
+        return
     elif is_list(content) and content:
         for index, part in enumerate(content):
             if not _is_part(part):
@@ -297,6 +326,7 @@ def _call(at: At, call: object) -> Iterator[Flaw]:
 
 def _is_json_object(text: str) -> bool:
     try:
-        return is_object(json.loads(text))
-    except (ValueError, RecursionError):
+        decoded = StrictJSON().whole(text)
+    except json.JSONDecodeError:
         return False
+    return is_object(decoded.value) and decoded.flaw is None

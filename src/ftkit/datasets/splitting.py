@@ -51,8 +51,10 @@ def split(
         The files, and the rows that each got.
 
     Raises:
-        DatasetError: A row cannot be read, or there are not as many rows as are asked for. Nothing is written.
-        ConfigurationError: What is asked for makes no sense: no part, a share above 1, a target that is the source.
+        DatasetError: A row cannot be read, there are not as many rows as are asked for, or the file changed while it
+            was read. Nothing is written.
+        ConfigurationError: What is asked for makes no sense: no part, a share above 1, a target that is the source; or
+            it cannot be written.
         MissingExtraError: pyarrow is needed and not installed.
     """
     targets = _targets(source, into)
@@ -60,10 +62,21 @@ def split(
     counts = _counts(source_name(source), list(into.values()), total)
     part_of = _draw(counts, total, seed)
     with atomically(targets) as files:
-        for part, record in zip(part_of, _records(source, columns), strict=True):
+        parts = iter(part_of)
+        for record in _records(source, columns):
+            part = next(parts, None)
+            if part is None:
+                raise _changed(source_name(source))
             if part != _NO_PART:
                 files[part].write(CANONICAL.encode(record))
+        if next(parts, None) is not None:
+            raise _changed(source_name(source))
     return dict(zip(targets, counts, strict=True))
+
+
+def _changed(name: str) -> DatasetError:
+    problem = Problem(code="changed", message="the file changed while it was read.", fix="Try again.", source=name)
+    return DatasetError(f"{name} cannot be split now; nothing was written.", [problem])
 
 
 def _targets(source: Source, into: Demands) -> list[Path]:

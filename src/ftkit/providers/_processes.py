@@ -124,22 +124,26 @@ def start_detached(
         check=False,
     )
     if launched.returncode != 0:
-        message = f"could not start {argv[0]}: {launched.stderr.strip().splitlines()[-1]}"
+        # Killed, it has no last words.
+        why = (launched.stderr.strip().splitlines() or [f"the launcher ended with status {launched.returncode}"])[-1]
+        message = f"could not start {argv[0]}: {why}"
         raise OSError(message)
     return process_of(int(launched.stdout))
 
 
-def end_group(process: ProcessId, grace_s: float) -> None:
+def end_group(process: ProcessId, grace_s: float, held: Path | None = None) -> None:
     """Ends a process that leads a group, and all its group. One that has ended already is left alone.
 
     Args:
         process: The leader, from `start_detached`.
         grace_s: Seconds between the request to end and the end by force.
+        held: File that the leader held open, and those it started may. If it has ended and one of its group still
+            holds it, the group is no stranger's, and is ended as well.
 
     Raises:
         TimeoutError: Something in the group is still there after it was killed.
     """
-    if not is_alive(process):  # its number may be a stranger's by now
+    if not is_alive(process) and not (held and _is_held_in(process.pid, held)):  # its number may be a stranger's by now
         return
     for order, wait_s in ((signal.SIGTERM, grace_s), (signal.SIGKILL, _KILL_WAIT_S)):
         # Gone meanwhile; or, on macOS, all of them zombies. Either way, the wait below is what decides.
@@ -158,6 +162,14 @@ def _is_gone(group: int, wait_s: float) -> bool:
             return False
         time.sleep(_POLL_S)
     return True
+
+
+def _is_held_in(group: int, path: Path) -> bool:
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):  # it has ended, or is somebody else's
+            if _in_group(process, group) and any(file.path == str(path.resolve()) for file in process.open_files()):
+                return True
+    return False
 
 
 def _in_group(process: psutil.Process, group: int) -> bool:

@@ -256,3 +256,8 @@ class JobFolder:
             message = f"{path} is damaged: {error}"
             hint = f"The job cannot be read any more. Move {self.path} away, and the same request makes it anew."
             raise ProviderError(message, hint=hint) from error
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            message = f"{path} cannot be read: {error.strerror or error}"
+            raise ProviderError(message, hint="See that it is a file of yours, on a disk that is there.") from error

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ftkit.errors import ConflictError, NotFoundError, ProviderError
 from ftkit.models import FineTuningJob, JobEvent, JobRequest, JobStatus, Page
 from ftkit.providers._local_jobs.files import disk_errors, require_posix, sync_folder, try_lock, write_atomically
-from ftkit.providers._local_jobs.folder import JOB_ID, LOCK, LOG, REQUEST, JobFolder, JobRecord, JobState
+from ftkit.providers._local_jobs.folder import JOB_ID, LOCK, LOG, REQUEST, WORDS, JobFolder, JobRecord, JobState
 from ftkit.providers._processes import ProcessId, end_group, is_alive, start_detached, this_process
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ _START_S = 60.0
 _CANCEL_GRACE_S = 10.0
 _ENDING_S = 15.0
 _POLL_S = 0.05
+_LONGEST_NUMBER = 100
 
 
 class LocalJobs:
@@ -142,13 +143,17 @@ class LocalJobs:
         ids = [name for _, name in sorted(found, reverse=True)]
         if after is not None:
             self.place(after)
+            if after not in ids:
+                message = f"job '{after}' is damaged: what follows it in the list cannot be told"
+                raise self._error(NotFoundError, message, "List from the beginning.")
             ids = ids[ids.index(after) + 1 :]
         jobs: list[FineTuningJob] = []
-        for name in ids[:limit]:
+        for name in ids:
+            if len(jobs) > limit:  # one more than asked for tells that there are more
+                break
             with suppress(ProviderError):
                 jobs.append(self.get(name))
-        more = len(ids) > limit and bool(jobs)
-        return Page(items=tuple(jobs), next=ids[limit - 1] if more else None)
+        return Page(items=tuple(jobs[:limit]), next=jobs[limit - 1].id if len(jobs) > limit else None)
 
     def events(self, job: str, after: str | None, limit: int) -> Page[JobEvent]:
         """Lists events, oldest first.
@@ -163,7 +168,7 @@ class LocalJobs:
         """
         events = self.place(job).events()
         if after is not None:
-            if not after.isascii() or not after.isdigit():
+            if not after.isascii() or not after.isdigit() or len(after) > _LONGEST_NUMBER:
                 raise self._error(NotFoundError, f"no event '{after[:80]}' in job '{job}'", None)
             # By number, not by place: the event itself may have been taken back when the job went on.
             events = [event for event in events if int(event.id) > int(after)]
@@ -179,7 +184,7 @@ class LocalJobs:
         runner = self._await_runner(place)
         if runner is not None:
             try:
-                end_group(runner, _CANCEL_GRACE_S)
+                end_group(runner, _CANCEL_GRACE_S, place.path / LOCK)
             except TimeoutError as error:
                 raise self._error(ProviderError, str(error), None) from error
         self._close_cancelled(place)
@@ -200,7 +205,7 @@ class LocalJobs:
         runner = self._await_runner(place)
         if runner is not None and is_alive(runner):
             with suppress(ProcessLookupError):  # it ended meanwhile
-                os.killpg(runner.pid, signal.SIGTERM)
+                os.kill(runner.pid, signal.SIGTERM)  # not its group: it may need its helpers to come to that point
         return self.get(job)
 
     def resume(self, job: str) -> FineTuningJob:
@@ -252,7 +257,8 @@ class LocalJobs:
     def _sweep(self) -> None:
         """Removes what a process left half-built when it was killed: it is old, and nobody holds its lock."""
         for path in self.folder.glob(f"{_BUILDING}*"):
-            with suppress(FileNotFoundError):  # its owner, or another sweep, was faster
+            # Its owner, or another sweep, was faster; or it is no folder, and none of ours.
+            with suppress(FileNotFoundError, NotADirectoryError):
                 if time.time() - path.stat().st_mtime < _STALE_S:
                     continue
                 handle = try_lock(path / LOCK)
@@ -268,14 +274,17 @@ class LocalJobs:
             why = ""
         except OSError as error:
             process, why = None, str(error)
+        except BaseException:  # Ctrl-C: we may live on, and as long as we do, the job would be taken for queued
+            self._close_unstarted(place, run, "interrupted" if place.record().can_resume else "failed", "interrupted")
+            raise
         deadline = time.monotonic() + _START_S
         while time.monotonic() < deadline and _is_awaited(place.state(), run):
             if process is None or not is_alive(process):
                 break
             time.sleep(_POLL_S)
-        self._close_unstarted(place, run, why)
+        self._close_unstarted(place, run, "failed", why)
 
-    def _close_unstarted(self, place: JobFolder, run: int, why: str) -> None:
+    def _close_unstarted(self, place: JobFolder, run: int, word: str, why: str) -> None:
         handle = try_lock(place.path / LOCK)
         if handle is None:
             return  # it has begun after all
@@ -283,7 +292,7 @@ class LocalJobs:
             state = place.state()
             if _is_awaited(state, run):
                 error = f"its process did not start{': ' if why else ''}{why}{place.tail()}"
-                self._close(place, state, "failed", error)
+                self._close(place, state, word, error)
         finally:
             os.close(handle)
 
@@ -300,7 +309,9 @@ class LocalJobs:
             os.close(handle)
 
     def _close(self, place: JobFolder, state: JobState, word: str, error: str | None) -> None:
-        ended = {"word": word, "error": error, "finished_at": datetime.now(UTC)}
+        ended: dict[str, Any] = {"word": word, "error": error}
+        if WORDS[word].is_terminal:
+            ended["finished_at"] = datetime.now(UTC)
         with disk_errors(self._provider, "the status could not be written", place.path):
             place.write_state(state.model_copy(update=ended), durable=True)
 

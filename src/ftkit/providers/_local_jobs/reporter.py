@@ -7,6 +7,7 @@ import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from ftkit.errors import ConflictError
 from ftkit.models import EventLevel, JobEvent, Metrics
 from ftkit.providers._local_jobs.files import write_atomically
 from ftkit.providers._local_jobs.folder import EVENTS, WORDS, JobFolder, JobState
@@ -52,11 +53,19 @@ class Reporter:
         Args:
             word: One of `WORDS`; None leaves it.
             changes: Fields of `JobState`.
+
+        Raises:
+            ConflictError: The job has ended, and that never changes.
         """
+        if WORDS[self._state.word].is_terminal:
+            message = f"job '{self.folder.id}' is {self._state.word}: that never changes"
+            raise ConflictError(message, provider=self.record.provider)
         word = word or self._state.word
         ended = WORDS[word].is_terminal
         if ended:
             changes.setdefault("finished_at", datetime.now(UTC))
+        if isinstance(error := changes.get("error"), str):
+            changes["error"] = _writable(error)
         fields = self._state.model_dump() | changes | {"word": word}
         self._state = JobState.model_validate(fields)
         self.folder.write_state(self._state, durable=ended)
@@ -79,7 +88,7 @@ class Reporter:
             job_id=self.folder.id,
             created_at=datetime.now(UTC),
             level=level,
-            message=message,
+            message=_writable(message),
             metrics=metrics,
         )
         return _dump(event)
@@ -93,6 +102,11 @@ class Reporter:
             if whole < len(content):
                 os.truncate(path, whole)
         return max((int(event.id) for event in self.folder.events()), default=0)
+
+
+def _writable(text: str) -> str:
+    """Makes text fit for UTF-8: the name of a file, or the word of a library, may hold what is none."""
+    return text.encode(errors="replace").decode()
 
 
 def _dump(event: JobEvent) -> str:

@@ -17,9 +17,11 @@ from pathlib import Path
 from ftkit.providers._local_jobs.files import locked, try_lock
 from ftkit.providers._local_jobs.folder import LOCK
 from ftkit.providers._local_jobs.reporter import Reporter
-from ftkit.providers._processes import this_process
+from ftkit.providers._processes import is_alive, this_process
 
 _POLL_S = 0.2
+_LOCK_S = 5.0
+_LOCK_POLL_S = 0.02
 _TICKET = re.compile(r"(\d{12})-.+")
 _FEW_CORES = 4
 
@@ -74,15 +76,25 @@ def _environment() -> dict[str, str]:
     return defaults | dict(os.environ)
 
 
+def _job_lock(path: Path) -> int | None:
+    """Takes the lock of a job. Whoever looks whether it is free, or closes a job, holds it for moments only."""
+    deadline = time.monotonic() + _LOCK_S
+    while (lock := try_lock(path / LOCK)) is None and time.monotonic() < deadline:
+        time.sleep(_LOCK_POLL_S)
+    return lock
+
+
 def run(path: Path, run_number: int, slots: int) -> None:
     """Does one run of a job. Returns only if there is nothing to do."""
-    lock = try_lock(path / LOCK)
+    lock = _job_lock(path)
     if lock is None:
         return
     reporter = Reporter(path)
     state = reporter.state
     if state.word != "queued" or state.run != run_number or state.runner is not None:
         return
+    if not reporter.record.can_resume and not is_alive(state.asker):
+        return  # readers take it for failed already, and that never changes
     queue = _Queue(path.parent, slots)
     ticket = queue.join(path.name)
     reporter.status("queued", runner=this_process())

@@ -169,7 +169,7 @@ class _Generated(jinja2.ext.Extension):
     def parse(self, parser: Parser) -> jinja2.nodes.CallBlock:
         line = next(parser.stream).lineno
         body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
-        return jinja2.nodes.CallBlock(self.call_method("_mark"), [], [], body).set_lineno(line)
+        return jinja2.nodes.CallBlock(self.call_method("_mark"), [], [], body, lineno=line)
 
     @jinja2.pass_eval_context
     def _mark(self, _: jinja2.nodes.EvalContext, caller: Any) -> str:  # noqa: ANN401 - a macro of jinja's

@@ -166,7 +166,7 @@ def _load(base: Path, fitted: Fitted) -> Any:  # noqa: ANN401 - untyped
     )
 
 
-class _PairTrainer(DPOTrainer):
+class _PairTrainer(DPOTrainer):  # type: ignore[misc]  # untyped
     """DPO on examples that are tokens already. TRL itself takes only text, of which it drops some in silence."""
 
     def _prepare_dataset(self, dataset: Dataset, *_: object, **__: object) -> Dataset:
@@ -214,7 +214,7 @@ def _trainer(
 
 def _settings(place: Path, numbers: Plan, options: LocalOptions, fitted: Fitted, *, has_eval: bool) -> dict[str, Any]:
     warmup = options.warmup_steps if options.warmup_steps is not None else options.warmup_ratio
-    save = {"save_strategy": "epoch"}
+    save: dict[str, Any] = {"save_strategy": "epoch"}
     if numbers.save_steps:
         save = {"save_strategy": "steps", "save_steps": numbers.save_steps}
     evaluate: dict[str, Any] = {"eval_strategy": "no"}

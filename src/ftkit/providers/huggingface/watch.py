@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ftkit.providers.huggingface.stopping import Stop
 
 
-class Watch(TrainerCallback):
+class Watch(TrainerCallback):  # type: ignore[misc]  # untyped
     """Tells what happens, seals checkpoints, and stops where that was asked for.
 
     Args:

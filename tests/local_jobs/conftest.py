@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+from job_tools import those_of, until
+
+from ftkit.providers._local_jobs import LocalJobs
+
+if sys.platform == "win32":
+    pytest.skip("local jobs are POSIX only", allow_module_level=True)
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> LocalJobs:
+    return LocalJobs(tmp_path / "jobs", "tests", "local:tests")
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind(tmp_path: Path) -> Generator[None]:
+    yield
+    for process in those_of(tmp_path):
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    until(lambda: not those_of(tmp_path), "a process of the test cannot be killed")
