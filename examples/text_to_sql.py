@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 DATA = Path(__file__).parent / "data" / "text_to_sql.jsonl"
 SYSTEM = "You are a text-to-SQL assistant. Answer with one SQL query for this schema:\n{context}"
-METHOD = Supervised(n_epochs=6, batch_size=8, learning_rate=2e-3, lora=LoRA(r=32, alpha=64, dropout=0.0))
+METHOD = Supervised(n_epochs=6, batch_size=8, learning_rate=3e-3, lora=LoRA(r=32, alpha=64, dropout=0.1))
 
 
 def conversation(row: dict[str, str]) -> dict[str, list[dict[str, str]]]:
@@ -45,7 +45,7 @@ def make_data(folder: Path) -> tuple[Path, Path, Path]:
     rows = [json.loads(line) for line in DATA.read_text(encoding="utf-8").splitlines()]
     chat.write_text("".join(json.dumps(conversation(row)) + "\n" for row in rows), encoding="utf-8")
     train, valid, test = (folder / f"{name}.jsonl" for name in ("train", "validation", "test"))
-    counts = split(chat, {train: 0.85, valid: 60, test: 64}, seed=7)
+    counts = split(chat, {train: 636, valid: 60, test: 64}, seed=7)
     print("rows:", {path.name: count for path, count in counts.items()})
     return train, valid, test
 

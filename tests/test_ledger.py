@@ -48,8 +48,8 @@ def test_what_came_of_an_intent_is_kept() -> None:
         ("k", State.MADE, "j1"),
         ("k#2", State.ABSENT, None),
     ]
-    assert ledger.key_of("identity", "j1") == "k"
-    assert ledger.key_of("another", "j1") is None
+    assert ledger.keys_of("identity", "j1") == {"k"}
+    assert ledger.keys_of("another", "j1") == set()
     assert ledger.unclear_jobs() == []
 
 
@@ -173,3 +173,90 @@ def test_a_deployment_is_remembered_until_it_is_forgotten() -> None:
     assert ledger.deployments("j") == []
     ledger.forget_deployment("i", "d")
     assert ledger.deployments("i") == []
+
+
+def test_files_and_folders_are_for_their_owner_only(home: Path) -> None:
+    before = os.umask(0)
+    try:
+        ledger = Ledger()
+        with ledger.lock("k"):
+            ledger.intend_job("k", 1, "k", REQUEST, WHO)
+            open_ = sqlite3.connect(home / "ledger.sqlite3")
+            open_.execute("SELECT * FROM jobs").fetchall()  # keeps SQLite's other files there
+            there = {path.relative_to(home).as_posix(): path.stat().st_mode & 0o777 for path in home.rglob("*")}
+            open_.close()
+    finally:
+        os.umask(before)
+    assert home.stat().st_mode & 0o777 == 0o700
+    assert "ledger.sqlite3-wal" in there
+    assert {mode for name, mode in there.items() if name != "locks"} == {0o600}
+
+
+def test_what_is_committed_is_on_the_disk() -> None:
+    ledger = Ledger()
+    with ledger._transaction() as db:
+        pragmas = {name: db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")}
+        full = db.execute("PRAGMA fullfsync").fetchone()[0]
+    assert pragmas == {"journal_mode": "wal", "synchronous": 2}
+    assert full == 1
+
+
+def test_a_ledger_of_an_older_version_is_taken_over(home: Path) -> None:
+    Ledger().intend_job("k", 1, "k", REQUEST, WHO)
+    with sqlite3.connect(home / "ledger.sqlite3") as db:
+        db.execute("ALTER TABLE holders DROP COLUMN boot")
+        db.execute("PRAGMA user_version = 1")
+    db.close()
+    ledger = Ledger()
+    ledger.hold("i", "d", "me")
+    assert ledger.holders("i", "d") == 1
+    assert [entry.key for entry in ledger.unclear_jobs()] == ["k"]
+
+
+def test_a_dead_process_that_had_our_own_number_holds_nothing(home: Path) -> None:
+    """In a container, every run has the same few numbers."""
+    ledger = Ledger()
+    ledger.hold("i", "d", "me")
+    assert ledger.holders("i", "d") == 1
+    with sqlite3.connect(home / "ledger.sqlite3") as db:
+        db.execute("UPDATE holders SET started = started - 100")
+    db.close()
+    assert ledger.holders("i", "d") == 0
+
+
+@pytest.mark.parametrize("damage", ["state = 'nonsense'", "intended_at = 'nonsense'"])
+def test_a_row_that_is_damaged_is_an_error_that_names_the_file(home: Path, damage: str) -> None:
+    Ledger().intend_job("k", 1, "k", REQUEST, WHO)
+    with sqlite3.connect(home / "ledger.sqlite3") as db:
+        db.execute(f"UPDATE jobs SET {damage}")  # noqa: S608 - our own text
+    db.close()
+    with pytest.raises(LedgerError, match=r"(?s)ledger\.sqlite3 cannot be used.*The file is damaged"):
+        Ledger().attempts("k")
+
+
+def test_a_file_that_is_damaged_in_its_middle_is_an_error_that_says_what_to_do(home: Path) -> None:
+    ledger = Ledger()
+    for number in range(200):
+        ledger.intend_job(f"k{number}", 1, f"k{number}", REQUEST, WHO)
+    path = home / "ledger.sqlite3"
+    content = bytearray(path.read_bytes())
+    assert len(content) > 16384
+    content[4096:] = os.urandom(len(content) - 4096)
+    path.write_bytes(content)
+    with pytest.raises(LedgerError, match=r"(?s)ledger\.sqlite3 cannot be used.*Move it away, and keep it"):
+        Ledger().attempts("k1")
+
+
+def test_a_network_file_system_is_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mount = SimpleNamespace(mountpoint=str(tmp_path), fstype="fuse.rclone")
+    monkeypatch.setattr(psutil, "disk_partitions", lambda **_: [mount])
+    with pytest.raises(LedgerError, match="network file system"):
+        Ledger(tmp_path / "state").attempts("k")
+    assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(LedgerError):
+        Ledger(tmp_path / "state").attempts("k")

@@ -85,3 +85,23 @@ def test_a_missing_extra_says_what_to_install() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr.strip().endswith("-> pip install 'ftkit[local]'")
     assert "MissingExtraError" in done.stderr
+
+
+def test_what_is_no_factory_is_a_configuration_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path, "empty_pkg", "empty", "make = None", monkeypatch)
+    with pytest.raises(ConfigurationError, match=r"'empty_pkg' brings no factory: empty_pkg:make"):
+        make_provider("empty", {})
+
+
+def test_an_option_that_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "def make(*args, account, region='eu', **rest): raise AssertionError"
+    install(tmp_path, "needy_pkg", "needy", code, monkeypatch)
+    with pytest.raises(ConfigurationError, match=r"'needy' needs account\n  -> Client\('needy', account=\.\.\.\)"):
+        make_provider("needy", {"region": "us"})
+
+
+def test_a_class_and_a_stranger_are_no_providers() -> None:
+    with pytest.raises(ConfigurationError, match=r"MemoryProvider is a class"):
+        check_contract(MemoryProvider)
+    with pytest.raises(ConfigurationError, match="'object' is no provider"):
+        check_contract(object())

@@ -16,7 +16,7 @@ from ftkit.errors import (
 )
 from ftkit.models import FineTuningJob, JobEvent, JobStatus, Metrics
 from ftkit.progress import BarProgress, LineProgress, as_progress
-from ftkit.waiting import Pace, Watch
+from ftkit.waiting import Pace, Watch, WatchAll
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -192,3 +192,82 @@ def test_a_terminal_gets_a_bar_with_step_loss_and_newest_event(monkeypatch: pyte
     assert "3/10" in shown
     assert "4/10" in shown
     assert "running, loss 1.1250, e5" in shown
+
+
+@pytest.mark.parametrize("total_steps", [None, 10])
+def test_a_bar_tells_the_time_that_is_left_from_when_it_ran(
+    monkeypatch: pytest.MonkeyPatch, total_steps: int | None
+) -> None:
+    screen, clock = io.StringIO(), Clock()
+    monkeypatch.setattr("sys.stderr", screen)
+    monkeypatch.setattr("tqdm.std.time", clock)
+    display = BarProgress()
+    display.update(job(JobStatus.QUEUED).model_copy(update={"total_steps": total_steps}), ())
+    clock.now = 600.0  # ten minutes in a queue
+    display.update(job(JobStatus.QUEUED).model_copy(update={"total_steps": total_steps}), ())
+    display.update(job(step=0), ())
+    clock.now = 610.0
+    display.update(job(step=5), ())
+    display.close()
+    assert "5/10 [00:10<00:10" in screen.getvalue()
+
+
+def test_many_jobs_are_counted_in_one_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = io.StringIO()
+    screen.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setattr("sys.stderr", screen)
+    display = as_progress(progress=True, jobs=3)
+    for number, status in enumerate([JobStatus.RUNNING, JobStatus.SUCCEEDED, JobStatus.RUNNING]):
+        display.update(job(status).model_copy(update={"id": f"ftjob-{number}"}), ())
+    display.close()
+    assert "1/3" in screen.getvalue()
+    assert "2 running, 1 succeeded" in screen.getvalue()
+
+
+def test_many_jobs_in_a_log_file_do_not_take_turns_at_every_look(capsys: pytest.CaptureFixture[str]) -> None:
+    display = LineProgress()
+    for _ in range(3):
+        for name, status in {"a": JobStatus.RUNNING, "b": JobStatus.QUEUED}.items():
+            display.update(job(status).model_copy(update={"id": name}), ())
+    assert capsys.readouterr().err.splitlines() == ["a: running", "b: queued"]
+
+
+def test_steps_without_events_are_lines_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ftkit.progress._LINE_EVERY_S", 0.0)
+    display = LineProgress()
+    for step in (1, 2, 2):
+        display.update(job(step=step), ())
+    assert capsys.readouterr().err.splitlines() == ["ftjob-1 step 1/10: running", "ftjob-1 step 2/10: running"]
+
+
+def test_a_job_that_counts_no_steps_moves_with_its_events_and_is_not_judged_without() -> None:
+    seen, said, clock = watch(Pace(stall_s=60))
+    seen.see(job(), [event(1)])
+    clock.now = 100.0
+    seen.see(job(), None)  # nobody looked at its events
+    assert said.lines == []
+    seen.see(job(), [event(2)])
+    clock.now = 159.0
+    seen.see(job(), [])
+    assert said.lines == []
+    clock.now = 161.0
+    seen.see(job(), [])
+    assert said.lines == ["ftjob-1: running, but no step for 1 min"]
+
+
+def test_a_key_that_the_vendor_does_not_keep_is_kept() -> None:
+    seen = Watch(job().model_copy(update={"key": "v1:k"}), Pace(), Said())
+    seen.see(job(), ())
+    assert seen.job.key == "v1:k"
+
+
+def test_what_stops_the_waiting_for_many_names_those_that_are_left() -> None:
+    said = Said()
+    jobs = [job().model_copy(update={"id": name}) for name in ("a", "b")]
+    all_ = WatchAll(jobs, Pace(), said, client="Client('cheap')")
+    all_.see({"a": jobs[0].model_copy(update={"status": JobStatus.SUCCEEDED}), "b": jobs[1]})
+    with pytest.raises(KeyboardInterrupt), all_:
+        raise KeyboardInterrupt
+    assert said.lines[-1].endswith("Client('cheap').wait_all(['b'])")

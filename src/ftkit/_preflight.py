@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from ftkit import datasets
-from ftkit.errors import DatasetError, NotFoundError, UnsupportedError
+from ftkit.errors import ConfigurationError, DatasetError, NotFoundError, UnsupportedError
 from ftkit.keys import content_hash, upload_key
+from ftkit.methods import explain
 from ftkit.models import Estimate, JobRequest, Problem, Report, Severity, TrainingFile
 from ftkit.provider import CountsTokens, EstimatesCost, KnowsLifecycle, Provider, ReadsFiles
 from ftkit.retrying import read
@@ -158,12 +161,21 @@ class Preflight:
             return None
         return known if found.size in {None, known.size} else None
 
+    def file_to_be(self, source: Source, columns: Mapping[str, str] | None) -> TrainingFile:
+        """The file that an upload of a data set will become, but for its id: enough for the key of a request."""
+        digest = content_hash(datasets.source_hash(source), columns)
+        return self._unsent(source).model_copy(update={"source_hash": digest})
+
+    def _unsent(self, source: Source) -> TrainingFile:
+        name = Path(source).name
+        return TrainingFile(id="not-uploaded-yet", provider=self._provider.name, filename=name)
+
     def _request_for(
         self, source: Source, model: str, method: Method, provider_options: Mapping[str, Any] | None
     ) -> JobRequest:
         """The request as it will be, but for the id of a file that is not there yet."""
-        file = TrainingFile(id="not-uploaded-yet", provider=self._provider.name, filename=Path(source).name)
-        return JobRequest(model=model, training_file=file, method=method, provider_options=provider_options or {})
+        options = provider_options or {}
+        return request_of(model=model, training_file=self._unsent(source), method=method, provider_options=options)
 
     def _counter(
         self, model: str, method: Method
@@ -176,6 +188,18 @@ class Preflight:
     @staticmethod
     def _estimate(provider: EstimatesCost, request: JobRequest, report: Report) -> Estimate:
         return read(provider.estimate, request, report.tokens.total if report.tokens else None)
+
+
+def request_of(**fields: Any) -> JobRequest:
+    """Makes a request of what a caller gave.
+
+    Raises:
+        ConfigurationError: A field is wrong.
+    """
+    try:
+        return JobRequest(**fields)
+    except ValidationError as error:
+        raise ConfigurationError(explain(JobRequest, error, "field")) from error
 
 
 def _type(method: type[Method]) -> str:

@@ -1,24 +1,28 @@
 """`AsyncClient`: the verbs of `Client`, awaited.
 
 Blocking work runs on a bounded pool of threads of the client's own; waiting for a job holds none. Cancelling an
-awaited verb stops the awaiting, not the work: a create that is under way ends, and its outcome reaches the ledger.
+awaited verb stops the awaiting, not the work: a create that is under way ends, and its outcome reaches the ledger;
+a deployment that is under way comes up, and is torn down.
 """
 
 from __future__ import annotations
 
 import asyncio
 import functools
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, aclosing, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
+from ftkit import provider as abilities
 from ftkit.client import Client
+from ftkit.errors import ConfigurationError
 from ftkit.progress import Progress, as_progress
-from ftkit.waiting import Pace, Watch, WatchAll, look, look_all, new_events
+from ftkit.waiting import Pace, Watch, WatchAll, look, look_all, to_watch
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from ftkit.deploying import Target
@@ -65,6 +69,9 @@ class AsyncClient:
         threads: int = _THREADS,
         **options: Any,
     ) -> None:
+        if threads < 1:
+            message = f"threads is a number of threads, 1 or more (got {threads!r})"
+            raise ConfigurationError(message)
         self._client = Client(provider, ledger=ledger, **options)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="ftkit")
 
@@ -97,11 +104,34 @@ class AsyncClient:
         return await asyncio.shield(loop.run_in_executor(self._pool, functools.partial(call, *args, **kwargs)))
 
     async def _each(self, make: Callable[[], Iterator[T]]) -> AsyncGenerator[T]:
-        """Iterates over a blocking iterator on the pool."""
+        """Iterates over a blocking iterator on the pool, and closes it however the iteration ends."""
         iterator = await self._call(make)
         end: Any = object()
-        while (item := await self._call(next, iterator, end)) is not end:
-            yield item
+        one_at_a_time = threading.Lock()  # cancelled, we may want to close it while a thread is in it
+
+        def take() -> T:
+            with one_at_a_time:
+                return next(iterator, end)
+
+        def close() -> None:
+            with one_at_a_time:
+                getattr(iterator, "close", lambda: None)()
+
+        try:
+            while (item := await self._call(take)) is not end:
+                yield item
+        finally:
+            await self._call(close)
+
+    async def _enter(self, manager: AbstractContextManager[T]) -> T:
+        """Enters a context on the pool. If the awaiting is cancelled, it is entered nevertheless, and left at once."""
+        entering: Future[T] = self._pool.submit(manager.__enter__)
+        try:
+            return await asyncio.shield(asyncio.wrap_future(entering))
+        except asyncio.CancelledError:
+            if not entering.cancel():
+                await self._call(_leave, manager, entering)
+            raise
 
     async def check(
         self,
@@ -200,11 +230,12 @@ class AsyncClient:
         provider_options: Mapping[str, Any] | None = None,
         key: str | None = None,
         retry_failed: bool = False,
+        wait: bool = True,
         timeout_s: float | None = None,
-        progress: bool = True,
+        progress: bool | Progress = True,
     ) -> FineTuningJob:
-        """Awaits `Client.fine_tune`."""
-        return await self._call(
+        """Does what `Client.fine_tune` does, and holds no thread while the job runs."""
+        job = await self._call(
             self._client.fine_tune,
             model,
             train,
@@ -217,9 +248,10 @@ class AsyncClient:
             provider_options=provider_options,
             key=key,
             retry_failed=retry_failed,
+            wait=False,
             timeout_s=timeout_s,
-            progress=progress,
         )
+        return await self.wait(job, timeout_s=timeout_s, progress=progress) if wait else job
 
     async def get_job(self, job: FineTuningJob | str) -> FineTuningJob:
         """Awaits `Client.get_job`."""
@@ -342,8 +374,12 @@ class AsyncClient:
     ) -> FineTuningJob:
         """Awaits `Client.wait`, and holds no thread between looks."""
         pace = Pace(poll_s=poll_s, timeout_s=timeout_s, stall_s=stall_s)
-        with Watch(await self.get_job(job), pace, as_progress(progress)) as watch:
-            while (delay := await self._call(look, self._client, watch)) is not None:
+        show = as_progress(progress)
+        with (
+            Watch(to_watch(self._client, job), pace, show, client=repr(self._client)) as watch,
+            _telling(watch, progress),
+        ):
+            while (delay := (await self._call(look, self._client, watch))[1]) is not None:
                 await asyncio.sleep(delay)
         return watch.outcome()
 
@@ -356,23 +392,24 @@ class AsyncClient:
         progress: bool | Progress = True,
     ) -> list[FineTuningJob]:
         """Awaits `Client.wait_all`, and holds no thread between looks."""
-        found = [await self.get_job(job) for job in jobs]
-        with WatchAll(found, Pace(poll_s=poll_s, timeout_s=timeout_s), as_progress(progress)) as all_:
+        watched = [to_watch(self._client, job) for job in jobs]
+        pace, show = Pace(poll_s=poll_s, timeout_s=timeout_s), as_progress(progress, len(watched))
+        with WatchAll(watched, pace, show, client=repr(self._client)) as all_, _telling(all_, progress):
             while (delay := await self._call(look_all, self._client, all_)) is not None:
                 await asyncio.sleep(delay)
         return all_.jobs()
 
-    async def follow(self, job: FineTuningJob | str, *, poll_s: float | None = None) -> AsyncIterator[JobEvent]:
+    async def follow(self, job: FineTuningJob | str, *, poll_s: float | None = None) -> AsyncGenerator[JobEvent]:
         """Yields what `Client.follow` yields, and holds no thread between looks."""
-        watch = Watch(await self.get_job(job), Pace(poll_s=poll_s), as_progress(progress=False))
+        abilities.require(self.provider, abilities.ListsEvents)
+        show = as_progress(progress=False)
+        watch = Watch(to_watch(self._client, job), Pace(poll_s=poll_s), show, client=repr(self._client))
         delay: float | None = 0.0
         while delay is not None:
             await asyncio.sleep(delay)
-            now = await self.get_job(watch.job.id)
-            events = await self._call(new_events, self._client, watch)
+            events, delay = await self._call(look, self._client, watch)
             for event in events:
                 yield event
-            delay = watch.see(now, events)
 
     @asynccontextmanager
     async def deployed(
@@ -385,10 +422,13 @@ class AsyncClient:
     ) -> AsyncGenerator[Deployment]:
         """Does what `Client.deployed` does."""
         manager = self._client.deployed(target, name=name, ttl_s=ttl_s, **options)
-        deployment = await self._call(manager.__enter__)
+        deployment = await self._enter(manager)
         try:
             yield deployment
-        finally:
+        except BaseException as error:
+            if not await self._call(manager.__exit__, type(error), error, error.__traceback__):
+                raise
+        else:
             await self._call(manager.__exit__, None, None, None)
 
     async def stream_chat(
@@ -396,7 +436,25 @@ class AsyncClient:
         deployment: Deployment | str,
         messages: str | Sequence[ChatMessage | Mapping[str, Any]],
         **options: Any,
-    ) -> AsyncIterator[ChatChunk]:
-        """Yields what `Client.stream_chat` yields."""
-        async for chunk in self._each(lambda: self._client.stream_chat(deployment, messages, **options)):
-            yield chunk
+    ) -> AsyncGenerator[ChatChunk]:
+        """Yields what `Client.stream_chat` yields. Leaving early ends the answer at the provider's as well."""
+        async with aclosing(self._each(lambda: self._client.stream_chat(deployment, messages, **options))) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+
+def _leave(manager: AbstractContextManager[Any], entering: Future[Any]) -> None:
+    """Leaves a context that was entered for nobody, once it is entered."""
+    if entering.exception() is None:
+        manager.__exit__(None, None, None)
+
+
+@contextmanager
+def _telling(watch: Watch | WatchAll, progress: bool | Progress) -> Generator[None]:  # noqa: FBT001 - as the user gave it
+    """A Ctrl-C reaches a coroutine as its cancelling: then, too, it is said how to take the job up again."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        if progress:
+            watch.tell_stop()
+        raise

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import ValidationError
 
 from ftkit import provider as abilities
-from ftkit._preflight import Preflight
+from ftkit._preflight import Preflight, request_of
 from ftkit.deploying import Deployer, Target, source_of
-from ftkit.errors import ConfigurationError, ConflictError, NotFoundError, UnsupportedError
+from ftkit.errors import ConfigurationError, ConflictError, NotFoundError
 from ftkit.keys import deployment_name, job_key
-from ftkit.ledger import JobEntry, Ledger
+from ftkit.ledger import JobEntry, Ledger, as_ledger
 from ftkit.methods import Method, explain
 from ftkit.models import (
     ChatMessage,
@@ -35,11 +35,11 @@ from ftkit.models import (
     TrainingFile,
 )
 from ftkit.once import Once
-from ftkit.profiles import Profile, resolve_profile
+from ftkit.profiles import Profile, chosen_name, resolve_profile
 from ftkit.progress import Progress, as_progress
 from ftkit.registry import check_contract, make_provider
 from ftkit.retrying import read
-from ftkit.waiting import Pace, Watch, WatchAll, look, look_all, new_events
+from ftkit.waiting import Pace, Watch, WatchAll, check_seconds, look, look_all, to_watch
 
 if TYPE_CHECKING:
     import os
@@ -68,20 +68,23 @@ class Client:
 
     def __init__(self, provider: str | Provider | None = None, *, ledger: Ledger | None = None, **options: Any) -> None:
         if provider is None or isinstance(provider, str):
-            self._profile = resolve_profile(provider, options)
+            name = chosen_name(provider)
+            self._profile = resolve_profile(name, options)
             self._provider = make_provider(self._profile.provider, self._profile.options)
+            self._shown = ", ".join([repr(name), *(f"{option}=..." for option in options)])  # values may be secret
         elif options:
             message = f"options ({', '.join(options)}) go with a provider's name, not with a ready-made provider"
             raise ConfigurationError(message)
         else:
             self._provider = check_contract(provider)
             self._profile = Profile(provider=self._provider.name)
-        self._ledger = ledger if ledger is not None else Ledger()
+            self._shown = f"{type(provider).__name__}(...)"
+        self._ledger = as_ledger(ledger)
         self._identity: str | None = None
         self._identity_lock = threading.Lock()
 
     def __repr__(self) -> str:
-        return f"Client({self._provider.name!r})"
+        return f"Client({self._shown})"
 
     @property
     def provider(self) -> Provider:
@@ -155,16 +158,16 @@ class Client:
 
     def get_file(self, file: TrainingFile | str) -> TrainingFile:
         """Reads what the provider knows of a file."""
-        return read(self._able(abilities.ReadsFiles).get_file, _id(file))
+        return read(self._able(abilities.ReadsFiles).get_file, self._id(file))
 
     def download_file(self, file: TrainingFile | str, path: str | os.PathLike[str]) -> Path:
         """Writes the content of a file to `path`, and returns that path."""
-        read(self._able(abilities.ReadsFiles).download_file, _id(file), Path(path))
+        read(self._able(abilities.ReadsFiles).download_file, self._id(file), Path(path))
         return Path(path)
 
     def delete_file(self, file: TrainingFile | str) -> None:
         """Deletes a file."""
-        self._able(abilities.DeletesFiles).delete_file(_id(file))
+        self._able(abilities.DeletesFiles).delete_file(self._id(file))
 
     # -- jobs ----------------------------------------------------------------------------------------------------
 
@@ -207,12 +210,8 @@ class Client:
             LedgerError: The ledger cannot be written. Nothing was sent.
         """
         request = self._request(model, training_file, validation_file, method, suffix, seed, metadata, provider_options)
-        self._preflight().refuse(request)
-        once = Once(self._provider, self.identity(), self._ledger)
-        job = once.create(job_key(self.identity(), request, key), request, retry_failed=retry_failed)
-        if job.interrupted and isinstance(self._provider, abilities.Pauses):
-            return self._mine(self._provider.resume_job(job.id))
-        return job
+        base_key, refuse = job_key(self.identity(), request, key), self._preflight().refuse
+        return self._once().create(base_key, request, retry_failed=retry_failed, refuse=refuse)
 
     def fine_tune(
         self,
@@ -228,10 +227,14 @@ class Client:
         provider_options: Mapping[str, Any] | None = None,
         key: str | None = None,
         retry_failed: bool = False,
+        wait: bool = True,
         timeout_s: float | None = None,
-        progress: bool = True,
+        progress: bool | Progress = True,
     ) -> FineTuningJob:
         """Checks everything, then uploads, creates the job, and waits for it.
+
+        A job that the ledger knows for this request, and that is alive or has succeeded, is taken up before anything
+        is checked: it goes on where it was, whatever the provider or the rules have become since.
 
         Args:
             model: The base model, or a role such as "small".
@@ -245,34 +248,36 @@ class Client:
             provider_options: What only this provider has.
             key: Makes a deliberate second job out of the same request.
             retry_failed: Make a new attempt if the job of this request failed or was cancelled.
+            wait: Wait for the end of the job; if False, it is returned as soon as it is made.
             timeout_s: Seconds after which to stop waiting.
-            progress: Show how it goes.
+            progress: Show how it goes, or where to show it.
 
         Raises:
             DatasetError: One of the files has errors. Nothing was sent, of neither.
             FtkitError: As from `upload`, `create_job` and `wait`.
         """
-        preflight, resolved, chosen = self._preflight(), self._model(model), method or Supervised()
+        check_seconds("timeout_s", timeout_s)
+        preflight = self._preflight()
         sources = [train] if validation is None else [train, validation]
-        for source in sources:
-            preflight.demand(source, resolved, chosen, columns, provider_options)
+        files = [preflight.file_to_be(source, columns) for source in sources]
         shared: dict[str, Any] = {"model": model, "method": method, "provider_options": provider_options}
-        files = [self.upload(source, columns=columns, **shared) for source in sources]
-        job = self.create_job(
-            training_file=files[0],
-            validation_file=files[1] if validation is not None else None,
-            suffix=suffix,
-            seed=seed,
-            metadata=metadata,
-            key=key,
-            retry_failed=retry_failed,
-            **shared,
-        )
-        return self.wait(job, timeout_s=timeout_s, progress=progress)
+        rest: dict[str, Any] = {"suffix": suffix, "seed": seed, "metadata": metadata, **shared}
+        request = self._request(training_file=files[0], validation_file=files[1] if files[1:] else None, **rest)
+        job = self._once().known(job_key(self.identity(), request, key))
+        if job is None:
+            preflight.refuse(request)
+            for source in sources:
+                preflight.demand(source, request.model, request.method, columns, provider_options)
+            files = [self.upload(source, columns=columns, **shared) for source in sources]
+            second = files[1] if files[1:] else None
+            job = self.create_job(
+                training_file=files[0], validation_file=second, key=key, retry_failed=retry_failed, **rest
+            )
+        return self.wait(job, timeout_s=timeout_s, progress=progress) if wait else job
 
     def get_job(self, job: FineTuningJob | str) -> FineTuningJob:
         """Reads a job as it is now."""
-        return self._mine(read(self._provider.get_job, self._job_id(job)))
+        return self._mine(read(self._provider.get_job, self._id(job)))
 
     def list_jobs(self, *, after: str | None = None, limit: int = 20) -> Page[FineTuningJob]:
         """Lists jobs, newest first; `after` takes the `next` of the page before."""
@@ -281,33 +286,34 @@ class Client:
 
     def cancel_job(self, job: FineTuningJob | str) -> FineTuningJob:
         """Asks for the end of a job; one that has ended is returned as it is."""
-        return self._mine(self._able(abilities.Cancels).cancel_job(self._job_id(job)))
+        return self._mine(self._able(abilities.Cancels).cancel_job(self._id(job)))
 
     def pause_job(self, job: FineTuningJob | str) -> FineTuningJob:
         """Asks a running job to stop where it can go on later."""
-        return self._mine(self._able(abilities.Pauses).pause_job(self._job_id(job)))
+        return self._mine(self._able(abilities.Pauses).pause_job(self._id(job)))
 
     def resume_job(self, job: FineTuningJob | str) -> FineTuningJob:
         """Lets a paused job go on."""
-        return self._mine(self._able(abilities.Pauses).resume_job(self._job_id(job)))
+        return self._mine(self._able(abilities.Pauses).resume_job(self._id(job)))
 
     def list_events(self, job: FineTuningJob | str, *, after: str | None = None, limit: int = 100) -> Page[JobEvent]:
         """Lists the events of a job, oldest first; `after` takes an event's id, or the `next` of a page."""
-        return read(self._able(abilities.ListsEvents).list_events, self._job_id(job), after, limit)
+        return read(self._able(abilities.ListsEvents).list_events, self._id(job), after, limit)
 
     def list_checkpoints(self, job: FineTuningJob | str) -> list[Checkpoint]:
         """Lists the checkpoints of a job, newest first."""
-        return read(self._able(abilities.ListsCheckpoints).list_checkpoints, self._job_id(job))
+        return read(self._able(abilities.ListsCheckpoints).list_checkpoints, self._id(job))
 
     def results(self, job: FineTuningJob | str) -> list[Metrics]:
         """Returns the metrics of a job, one row a step, in the order of steps."""
-        return read(self._able(abilities.FetchesResults).results, self._job_id(job))
+        return read(self._able(abilities.FetchesResults).results, self._id(job))
 
     def delete_model(self, model: FineTuningJob | str) -> None:
         """Deletes a tuned model, given by its name or its job."""
+        job_id = self._id(model)
         name = model if isinstance(model, str) else model.fine_tuned_model
         if name is None:
-            message = f"the job {_id(model)} has no tuned model"
+            message = f"the job {job_id} has no tuned model"
             raise NotFoundError(message, provider=self._provider.name)
         self._able(abilities.DeletesModels).delete_model(name)
 
@@ -327,8 +333,7 @@ class Client:
     ) -> FineTuningJob:
         """Takes a job that was made without ftkit as the job of a request, so that `create_job` finds it."""
         request = self._request(model, training_file, validation_file, method, suffix, seed, metadata, provider_options)
-        once = Once(self._provider, self.identity(), self._ledger)
-        return once.record(job_key(self.identity(), request, key), request, self.get_job(job))
+        return self._once().record(job_key(self.identity(), request, key), request, self.get_job(job))
 
     def unclear(self) -> list[JobEntry]:
         """Returns the requests of this account whose outcome nobody has seen."""
@@ -348,7 +353,7 @@ class Client:
         if entry is None or entry.identity != self.identity():
             message = f"the ledger has no request {key!r} of this account"
             raise NotFoundError(message, provider=self._provider.name)
-        return Once(self._provider, self.identity(), self._ledger).settle(entry, job_id)
+        return self._once().settle(entry, job_id)
 
     # -- waiting -------------------------------------------------------------------------------------------------
 
@@ -380,8 +385,8 @@ class Client:
             JobTimeoutError: The time is up; the job goes on.
         """
         pace = Pace(poll_s=poll_s, timeout_s=timeout_s, stall_s=stall_s)
-        with Watch(self.get_job(job), pace, as_progress(progress)) as watch:
-            while (delay := look(self, watch)) is not None:
+        with Watch(to_watch(self, job), pace, as_progress(progress), client=repr(self)) as watch:
+            while (delay := look(self, watch)[1]) is not None:
                 time.sleep(delay)
         return watch.outcome()
 
@@ -401,22 +406,25 @@ class Client:
         Raises:
             JobTimeoutError: The time is up; it holds one of the jobs that still run.
         """
-        with WatchAll(map(self.get_job, jobs), Pace(poll_s=poll_s, timeout_s=timeout_s), as_progress(progress)) as all_:
+        watched = [to_watch(self, job) for job in jobs]
+        pace = Pace(poll_s=poll_s, timeout_s=timeout_s)
+        with WatchAll(watched, pace, as_progress(progress, len(watched)), client=repr(self)) as all_:
             while (delay := look_all(self, all_)) is not None:
                 time.sleep(delay)
         return all_.jobs()
 
     def follow(self, job: FineTuningJob | str, *, poll_s: float | None = None) -> Iterator[JobEvent]:
-        """Yields the events of a job as they happen, from the first one on, until it ends."""
+        """Yields the events of a job as they happen, from the first one on, until it ends. Outages are waited out."""
         self._able(abilities.ListsEvents)
-        watch = Watch(self.get_job(job), Pace(poll_s=poll_s), as_progress(progress=False))
+        watch = Watch(to_watch(self, job), Pace(poll_s=poll_s), as_progress(progress=False), client=repr(self))
+        return self._follow(watch)
+
+    def _follow(self, watch: Watch) -> Iterator[JobEvent]:
         delay: float | None = 0.0
         while delay is not None:
             time.sleep(delay)
-            now = self.get_job(watch.job.id)
-            events = new_events(self, watch)
+            events, delay = look(self, watch)
             yield from events
-            delay = watch.see(now, events)
 
     # -- deployments ---------------------------------------------------------------------------------------------
 
@@ -465,7 +473,7 @@ class Client:
 
     def delete_deployment(self, deployment: Deployment | str) -> None:
         """Deletes a deployment; one that is gone already is no error."""
-        self._deployer().delete(deployment if isinstance(deployment, str) else deployment.name)
+        self._deployer().delete(self._id(deployment))
 
     def reap(self) -> list[str]:
         """Deletes the deployments that are past their time to live, or were left by a dead process; names them."""
@@ -508,6 +516,9 @@ class Client:
                 self._identity = read(self._provider.identity)
             return self._identity
 
+    def _once(self) -> Once:
+        return Once(self._provider, self.identity(), self._ledger)
+
     def _preflight(self) -> Preflight:
         return Preflight(self._provider, self.identity(), self._ledger)
 
@@ -529,44 +540,44 @@ class Client:
         metadata: Mapping[str, str] | None,
         provider_options: Mapping[str, Any] | None,
     ) -> JobRequest:
-        try:
-            return JobRequest(
-                model=self._model(model),
-                training_file=self._file(training_file),
-                validation_file=None if validation_file is None else self._file(validation_file),
-                method=method or Supervised(),
-                suffix=suffix,
-                seed=seed,
-                metadata=metadata or {},
-                provider_options=provider_options or {},
-            )
-        except ValidationError as error:
-            raise ConfigurationError(explain(JobRequest, error, "field")) from error
+        return request_of(
+            model=self._model(model),
+            training_file=self._file(training_file),
+            validation_file=None if validation_file is None else self._file(validation_file),
+            method=method or Supervised(),
+            suffix=suffix,
+            seed=seed,
+            metadata=metadata or {},
+            provider_options=provider_options or {},
+        )
 
     def _file(self, file: TrainingFile | str) -> TrainingFile:
-        if isinstance(file, str):
-            return TrainingFile(id=file, provider=self._provider.name)
-        if file.identity not in {None, self.identity()}:
-            message = f"the file {file.id} belongs to {file.identity}, this client to {self.identity()}"
-            raise ConfigurationError(message, hint="Upload it with this client.")
-        return file
+        file_id = self._id(file, "upload() returns one")
+        return file if isinstance(file, TrainingFile) else TrainingFile(id=file_id, provider=self._provider.name)
 
     def _mine(self, job: FineTuningJob) -> FineTuningJob:
         return job if job.identity else job.model_copy(update={"identity": self.identity()})
 
-    def _job_id(self, job: FineTuningJob | str) -> str:
-        if not isinstance(job, str) and job.identity not in {None, self.identity()}:
-            message = f"the job {job.id} belongs to {job.identity}, this client to {self.identity()}"
-            raise ConfigurationError(message, hint=f"Make a Client for the account it was made in ({job.provider}).")
-        return _id(job)
+    def _id(self, thing: FineTuningJob | TrainingFile | Deployment | str, wanted: str = "") -> str:
+        """Returns the id of a thing of this account; a thing of another account is refused.
+
+        Raises:
+            ConfigurationError: It is another account's, or no such thing.
+        """
+        if isinstance(thing, str) and thing:
+            return thing
+        if not isinstance(thing, (FineTuningJob, TrainingFile, Deployment)):
+            message = f"{thing!r} is neither an id nor what has one"
+            raise ConfigurationError(message, hint=wanted or None)
+        found = thing.name if isinstance(thing, Deployment) else thing.id
+        if thing.identity not in {None, self.identity()}:
+            noun = {"FineTuningJob": "job", "TrainingFile": "file"}.get(type(thing).__name__, "deployment")
+            message = f"the {noun} {found} belongs to {thing.identity}, this client to {self.identity()}"
+            raise ConfigurationError(message, hint=f"Make a Client for the account it was made in ({thing.provider}).")
+        return found
 
     def _able(self, ability: type[A]) -> A:
-        """Returns the provider as one that has an ability."""
-        if not isinstance(self._provider, ability):
-            has = ", ".join(sorted(self.abilities)) or "nothing beyond jobs"
-            message = f"the provider '{self._provider.name}' has no {ability.__name__}"
-            raise UnsupportedError(message, hint=f"It has: {has}.")
-        return self._provider
+        return abilities.require(self._provider, ability)
 
     def _deployer(self) -> Deployer:
         provider = self._able(abilities.Deploys)
@@ -581,16 +592,13 @@ class Client:
             target = self._finished(target)
         merged = {**self._profile.deploy, **options}
         default_ttl = merged.pop("ttl_s", None)
-        return (
-            target,
-            name or deployment_name(self.identity(), source_of(target)),
-            ttl_s if ttl_s is not None else default_ttl,
-            merged,
-        )
+        ttl_s = ttl_s if ttl_s is not None else default_ttl
+        check_seconds("ttl_s", ttl_s)
+        return target, name or deployment_name(self.identity(), source_of(target)), ttl_s, merged
 
     def _finished(self, job: FineTuningJob) -> FineTuningJob:
         """A job is plain data, and may be old: what was running when it was read may have succeeded since."""
-        job_id = self._job_id(job)
+        job_id = self._id(job)
         now = job if job.status is JobStatus.SUCCEEDED else self.get_job(job_id)
         if now.status is not JobStatus.SUCCEEDED:
             message = f"the job {job_id} is {now.status.value}: there is no model to deploy"
@@ -598,11 +606,8 @@ class Client:
         return now
 
     def _deployment(self, deployment: Deployment | str) -> Deployment:
-        return deployment if isinstance(deployment, Deployment) else self.get_deployment(deployment)
-
-
-def _id(thing: FineTuningJob | TrainingFile | str) -> str:
-    return thing if isinstance(thing, str) else thing.id
+        name = self._id(deployment)
+        return deployment if isinstance(deployment, Deployment) else self.get_deployment(name)
 
 
 def _messages(messages: str | Sequence[ChatMessage | Mapping[str, Any]]) -> list[ChatMessage]:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from ftkit.errors import FtkitError, NotFoundError, ProviderUnavailableError, UnclearOutcomeError
+from ftkit.errors import ConflictError, FtkitError, NotFoundError, ProviderUnavailableError, UnclearOutcomeError
 from ftkit.ledger import DeploymentEntry, State
 from ftkit.models import Checkpoint, Deployment, DeploymentStatus, FineTuningJob
 from ftkit.retrying import read
@@ -20,11 +20,19 @@ if TYPE_CHECKING:
 
 Target = FineTuningJob | Checkpoint | str
 _GONE = {DeploymentStatus.DELETED, DeploymentStatus.DELETING}
+_BUSY_S = 5.0
+"""How long `reap` waits for a deployment that somebody is busy with, in seconds, before it leaves it for next time."""
+_LATE = timedelta(hours=1)
+"""How long after an unclear end a deployment may come up late."""
 
 
 def source_of(target: Target) -> str:
     """Returns what a deployment serves, as one word: id of a job or checkpoint, or name of a model."""
     return target if isinstance(target, str) else target.id
+
+
+def _due(ttl_s: float | None) -> datetime | None:
+    return None if ttl_s is None else datetime.now(UTC) + timedelta(seconds=ttl_s)
 
 
 class Deployer:
@@ -43,18 +51,10 @@ class Deployer:
         self._identity = identity
         self._ledger = ledger
 
-    def deploy(
-        self,
-        target: Target,
-        name: str,
-        ttl_s: float | None,
-        options: Mapping[str, Any],
-        *,
-        temporary: bool = False,
-    ) -> Deployment:
+    def deploy(self, target: Target, name: str, ttl_s: float | None, options: Mapping[str, Any]) -> Deployment:
         """Deploys under a name, once. The intent is in the ledger before the request."""
         with self._ledger.lock(self._key(name)):
-            return self._deploy(target, name, ttl_s, options, temporary=temporary)
+            return self._deploy(target, options, self._intent(target, name, _due(ttl_s), temporary=False))
 
     @contextmanager
     def deployed(
@@ -65,16 +65,19 @@ class Deployer:
         with self._ledger.lock(self._key(name)):
             self._ledger.hold(self._identity, name, holder)
             try:
-                deployment = self._deploy(target, name, ttl_s, options, temporary=not self._stays(name))
-            except BaseException:
+                deployment = self._deploy(target, options, self._intent_of_block(target, name, _due(ttl_s)))
+            except BaseException as error:
                 self._ledger.release(self._identity, name, holder)
+                entry = self._entry(name)
+                if entry is not None and entry.temporary and entry.state is State.INTENDED:
+                    error.add_note(f"The deployment '{name}' may come up yet, and cost: client.reap() deletes it.")
                 raise
         try:
             yield deployment
-        finally:
-            with self._ledger.lock(self._key(name)):
-                self._ledger.release(self._identity, name, holder)
-                self._delete_if_unused(name)
+        except BaseException as error:
+            self._leave(name, holder, error)
+            raise
+        self._leave(name, holder, None)
 
     def list_all(self) -> list[Deployment]:
         """Lists the account's deployments, with what the ledger adds: when they were made, when they are due."""
@@ -92,32 +95,74 @@ class Deployer:
 
     def reap(self) -> list[str]:
         """Deletes what is past its time to live, and what was temporary and is held by nobody any more."""
-        now = datetime.now(UTC)
         reaped: list[str] = []
-        for entry in self._ledger.deployments(self._identity):
-            with self._ledger.lock(self._key(entry.name)):
-                overdue = entry.expires_at is not None and entry.expires_at <= now
-                if overdue or (entry.temporary and not self._ledger.holders(self._identity, entry.name)):
-                    self._delete(entry.name)
-                    reaped.append(entry.name)
+        failed: list[FtkitError] = []
+        for name in [entry.name for entry in self._ledger.deployments(self._identity)]:
+            try:
+                with self._ledger.lock(self._key(name), timeout_s=_BUSY_S):
+                    if self._is_left(name):
+                        self._delete(name)
+                        reaped.append(name)
+            except ConflictError as error:
+                if error.provider is not None:  # not our own lock's: whoever holds that is not dead
+                    failed.append(error)
+            except FtkitError as error:
+                failed.append(error)
+        if failed:
+            failed[0].add_note(f"Deleted nevertheless: {', '.join(reaped) or 'none'}. Errors in all: {len(failed)}.")
+            raise failed[0]
         return reaped
 
-    def _deploy(
-        self, target: Target, name: str, ttl_s: float | None, options: Mapping[str, Any], *, temporary: bool
-    ) -> Deployment:
-        now = datetime.now(UTC)
-        expires = now + timedelta(seconds=ttl_s) if ttl_s is not None else None
-        source = source_of(target)
-        entry = DeploymentEntry(self._identity, name, self._name, source, State.INTENDED, temporary, now, expires)
-        before = self._entry(name)
-        self._ledger.intend_deployment(entry if before is None else entry._replace(intended_at=before.intended_at))
+    def _leave(self, name: str, holder: str, raised: BaseException | None) -> None:
+        """Ends one holder's time. If that fails, what the block itself raised is what is raised, with a note."""
         try:
-            deployment = self._provider.deploy(target, name, options)
+            with self._ledger.lock(self._key(name)):
+                self._ledger.release(self._identity, name, holder)
+                self._delete_if_unused(name)
+        except Exception as error:
+            note = f"The deployment '{name}' may still stand, and cost: client.delete_deployment({name!r})."
+            if raised is None:
+                error.add_note(note)
+                raise
+            raised.add_note(f"{note} It could not be deleted: {error}")
+
+    def _is_left(self, name: str) -> bool:
+        """Whether a deployment is past its time to live, or was temporary and is held by nobody any more."""
+        entry = self._entry(name)
+        now = datetime.now(UTC)
+        if entry is None or (
+            entry.state is State.INTENDED and now - entry.intended_at < _LATE and not self._look(name)
+        ):
+            return False  # not there yet, though it may come up late: it must not be forgotten before
+        overdue = entry.expires_at is not None and entry.expires_at <= now
+        return overdue or (entry.temporary and not self._ledger.holders(self._identity, name))
+
+    def _intent(self, target: Target, name: str, expires: datetime | None, *, temporary: bool) -> DeploymentEntry:
+        now, source = datetime.now(UTC), source_of(target)
+        return DeploymentEntry(self._identity, name, self._name, source, State.INTENDED, temporary, now, expires)
+
+    def _intent_of_block(self, target: Target, name: str, expires: datetime | None) -> DeploymentEntry:
+        """What a `with` block intends: something of its own, or to join in what is there, which then stays as it is.
+
+        Where another block holds it as well, it lives as long as the one that wants it longest.
+        """
+        before = self._entry(name)
+        if before is not None and before.temporary:
+            both = (before.expires_at, expires)
+            expires = None if None in both else max(moment for moment in both if moment is not None)
+            return self._intent(target, name, expires, temporary=True)
+        if not self._stands(name):
+            return self._intent(target, name, expires, temporary=True)
+        return before if before is not None else self._intent(target, name, None, temporary=False)
+
+    def _deploy(self, target: Target, options: Mapping[str, Any], entry: DeploymentEntry) -> Deployment:
+        name, before = entry.name, self._entry(entry.name)
+        entry = entry if before is None else entry._replace(intended_at=before.intended_at)
+        self._ledger.intend_deployment(entry)
+        try:
+            deployment = self._ask(target, name, options)
         except (ProviderUnavailableError, UnclearOutcomeError):
-            found = self._look(name)
-            if found is None:
-                raise  # the intent stays in the ledger, so that `reap` and a second try find what may come up late
-            deployment = found
+            raise  # the intent stays in the ledger, so that `reap` and a second try find what may come up late
         except FtkitError:
             if before is None:
                 self._ledger.forget_deployment(self._identity, name)
@@ -127,17 +172,22 @@ class Deployer:
         self._ledger.record_deployment(deployment, self._identity)
         return self._complete(deployment, entry)
 
+    def _ask(self, target: Target, name: str, options: Mapping[str, Any]) -> Deployment:
+        try:
+            return self._provider.deploy(target, name, options)
+        except (ProviderUnavailableError, UnclearOutcomeError):
+            if self._look(name) is None:
+                raise
+            # The name stands: asked again, the provider makes nothing, and refuses if another model is behind it.
+            return self._provider.deploy(target, name, options)
+
     def _look(self, name: str) -> Deployment | None:
         try:
             return read(self._provider.get_deployment, name)
         except NotFoundError:
             return None
 
-    def _stays(self, name: str) -> bool:
-        """Whether a deployment of that name stands that is not a temporary one of ours."""
-        entry = self._entry(name)
-        if entry is not None and entry.temporary:
-            return False
+    def _stands(self, name: str) -> bool:
         found = self._look(name)
         return found is not None and found.status not in _GONE
 

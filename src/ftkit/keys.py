@@ -37,6 +37,11 @@ def attempt_key(key: str, attempt: int) -> str:
     return key if attempt == 1 else f"{key}#{attempt}"
 
 
+def base_of(key: str) -> str:
+    """Returns the key of the request that an attempt's key belongs to."""
+    return key.partition("#")[0]
+
+
 def content_hash(source_hash: str, columns: Mapping[str, str] | None) -> str:
     """Returns what a data set says: its bytes, and under which names its columns are read."""
     if not columns:

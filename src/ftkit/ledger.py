@@ -21,16 +21,17 @@ from typing import TYPE_CHECKING, NamedTuple
 import psutil
 from filelock import FileLock, Timeout
 
-from ftkit.errors import ConflictError, LedgerError
+from ftkit.errors import ConfigurationError, ConflictError, LedgerError
 from ftkit.home import state_folder
-from ftkit.models import FineTuningJob, TrainingFile
+from ftkit.models import TrainingFile
+from ftkit.providers._processes import ProcessId, is_alive, this_process
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from ftkit.models import Deployment, JobRequest
+    from ftkit.models import Deployment, FineTuningJob, JobRequest
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 FILE_NAME = "ledger.sqlite3"
 
 _SCHEMA = """
@@ -51,32 +52,53 @@ CREATE TABLE IF NOT EXISTS deployments (
 );
 CREATE TABLE IF NOT EXISTS holders (
     identity TEXT NOT NULL, name TEXT NOT NULL, holder TEXT NOT NULL,
-    pid INTEGER NOT NULL, started REAL NOT NULL,
+    pid INTEGER NOT NULL, started REAL NOT NULL, boot TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (identity, name, holder)
 );
 """
+_FROM_1 = "ALTER TABLE holders ADD COLUMN boot TEXT NOT NULL DEFAULT '';"
+_BROKEN = (
+    "The file is damaged. Move it away, and keep it: without it, ftkit asks the provider for the job of a request "
+    "before it makes one. Look at the provider's own list of deployments, which may still cost."
+)
 _NETWORK = {
     "nfs",
     "nfs4",
     "cifs",
     "smbfs",
     "smb3",
+    "smb2",
     "afs",
     "ceph",
     "lustre",
     "glusterfs",
+    "gpfs",
+    "beegfs",
+    "davfs",
+    "webdav",
     "fuse.sshfs",
+    "fuse.glusterfs",
+    "fuse.ceph",
+    "fuse.rclone",
+    "fuse.s3fs",
+    "fuse.gcsfuse",
+    "fuse.davfs2",
     "9p",
     "afpfs",
 }
 
 
 class State(StrEnum):
-    """What is known of a request. INTENDED: sent, perhaps. MADE: the provider has it. ABSENT: surely not made."""
+    """What is known of a request.
+
+    INTENDED: sent, perhaps. MADE: the provider has it. ABSENT: surely not made. DISMISSED: a person has looked, and
+    says that it was not made.
+    """
 
     INTENDED = "intended"
     MADE = "made"
     ABSENT = "absent"
+    DISMISSED = "dismissed"
 
 
 class JobEntry(NamedTuple):
@@ -135,13 +157,13 @@ class Ledger:
         """
         self._prepare()
         name = hashlib.sha256(key.encode()).hexdigest()[:32]
-        lock = FileLock(self.folder / "locks" / f"{name}.lock", timeout=timeout_s)
+        lock = FileLock(self.folder / "locks" / f"{name}.lock", timeout=timeout_s, mode=0o600)
         try:
             lock.acquire()
         except Timeout as error:
             message = f"another process has been busy with this request for {timeout_s:.0f} s"
             raise ConflictError(message, hint="See whether it hangs, or wait for it.") from error
-        except OSError as error:
+        except (OSError, NotImplementedError) as error:  # the second: a file system that knows no locks
             raise self._error(error) from error
         try:
             yield
@@ -176,10 +198,13 @@ class Ledger:
                 (State.MADE, job.id, job.model_dump_json(), _now(), key),
             )
 
-    def record_absent(self, key: str) -> None:
-        """Writes down that the provider surely made nothing for a key."""
+    def record_absent(self, key: str, state: State = State.ABSENT) -> None:
+        """Writes down that nothing was made for a key: surely (ABSENT), or as a person says (DISMISSED)."""
         with self._transaction() as db:
-            db.execute("UPDATE jobs SET state = ?, updated_at = ? WHERE key = ?", (State.ABSENT, _now(), key))
+            db.execute(
+                "UPDATE jobs SET state = ?, job_id = NULL, job = NULL, updated_at = ? WHERE key = ?",
+                (state, _now(), key),
+            )
 
     def attempts(self, base_key: str) -> list[JobEntry]:
         """Returns all attempts at a request, the first one first."""
@@ -193,28 +218,28 @@ class Ledger:
         """Returns the attempts whose outcome nobody has seen, oldest first."""
         return self._jobs("WHERE state = ? ORDER BY intended_at", (State.INTENDED,))
 
-    def key_of(self, identity: str, job_id: str) -> str | None:
-        """Returns the key under which a job is known, or None."""
+    def keys_of(self, identity: str, job_id: str) -> set[str]:
+        """Returns the keys under which a job is known: one, or none, or more if one was adopted for another."""
         with self._transaction() as db:
-            row = db.execute("SELECT key FROM jobs WHERE identity = ? AND job_id = ?", (identity, job_id)).fetchone()
-        return str(row[0]) if row else None
+            rows = db.execute("SELECT key FROM jobs WHERE identity = ? AND job_id = ?", (identity, job_id)).fetchall()
+        return {str(row[0]) for row in rows}
 
     def _jobs(self, where: str, values: tuple[object, ...]) -> list[JobEntry]:
         columns = "key, attempt, provider, identity, state, job_id, intended_at"
         with self._transaction() as db:
             rows = db.execute(f"SELECT {columns} FROM jobs {where}", values).fetchall()  # noqa: S608 - our own text
-        return [
-            JobEntry(
-                key=row["key"],
-                attempt=row["attempt"],
-                provider=row["provider"],
-                identity=row["identity"],
-                state=State(row["state"]),
-                job_id=row["job_id"],
-                intended_at=datetime.fromisoformat(row["intended_at"]),
-            )
-            for row in rows
-        ]
+            return [
+                JobEntry(
+                    key=row["key"],
+                    attempt=row["attempt"],
+                    provider=row["provider"],
+                    identity=row["identity"],
+                    state=State(row["state"]),
+                    job_id=row["job_id"],
+                    intended_at=datetime.fromisoformat(row["intended_at"]),
+                )
+                for row in rows
+            ]
 
     # -- uploads -------------------------------------------------------------------------------------------------
 
@@ -228,7 +253,7 @@ class Ledger:
         """Returns the file that was uploaded under a key, or None."""
         with self._transaction() as db:
             row = db.execute("SELECT file FROM uploads WHERE key = ?", (key,)).fetchone()
-        return TrainingFile.model_validate_json(row[0]) if row else None
+            return TrainingFile.model_validate_json(row[0]) if row else None
 
     # -- deployments ---------------------------------------------------------------------------------------------
 
@@ -261,23 +286,23 @@ class Ledger:
             rows = db.execute(
                 "SELECT * FROM deployments WHERE identity = ? ORDER BY intended_at", (identity,)
             ).fetchall()
-        return [
-            DeploymentEntry(
-                *(row["identity"], row["name"], row["provider"], row["source"]),
-                State(row["state"]),
-                bool(row["temporary"]),
-                datetime.fromisoformat(row["intended_at"]),
-                datetime.fromisoformat(row["expires_at"]) if row["expires_at"] else None,
-            )
-            for row in rows
-        ]
+            return [
+                DeploymentEntry(
+                    *(row["identity"], row["name"], row["provider"], row["source"]),
+                    State(row["state"]),
+                    bool(row["temporary"]),
+                    datetime.fromisoformat(row["intended_at"]),
+                    datetime.fromisoformat(row["expires_at"]) if row["expires_at"] else None,
+                )
+                for row in rows
+            ]
 
     def hold(self, identity: str, name: str, holder: str) -> None:
         """Writes down that this process uses a deployment."""
-        process = psutil.Process()
-        row = (identity, name, holder, process.pid, process.create_time())
+        process = this_process()
+        row = (identity, name, holder, process.pid, process.started, process.boot)
         with self._transaction() as db:
-            db.execute("INSERT OR REPLACE INTO holders VALUES (?, ?, ?, ?, ?)", row)
+            db.execute("INSERT OR REPLACE INTO holders VALUES (?, ?, ?, ?, ?, ?)", row)
 
     def release(self, identity: str, name: str, holder: str) -> None:
         """Writes down that a holder is done."""
@@ -288,9 +313,9 @@ class Ledger:
     def holders(self, identity: str, name: str) -> int:
         """Counts the living holders of a deployment; a process that died holds nothing."""
         with self._transaction() as db:
-            query = "SELECT pid, started FROM holders WHERE identity = ? AND name = ?"
+            query = "SELECT pid, started, boot FROM holders WHERE identity = ? AND name = ?"
             rows = db.execute(query, (identity, name)).fetchall()
-        return sum(_lives(pid, started) for pid, started in rows)
+        return sum(is_alive(ProcessId(pid=pid, started=started, boot=boot)) for pid, started, boot in rows)
 
     # -- the file ------------------------------------------------------------------------------------------------
 
@@ -306,7 +331,7 @@ class Ledger:
                 db.execute("COMMIT")
             finally:
                 db.close()  # an open transaction is rolled back
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, ValueError) as error:  # the last one: a row that is not as we write them
             if isinstance(error, LedgerError):
                 raise
             raise self._error(error) from error
@@ -316,6 +341,7 @@ class Ledger:
         db.row_factory = sqlite3.Row
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA fullfsync = 1")  # macOS's fsync alone stops at the cache of the disk
         return db
 
     def _prepare(self) -> None:
@@ -323,18 +349,20 @@ class Ledger:
         if self._ready:
             return
         try:
-            (self.folder / "locks").mkdir(parents=True, exist_ok=True)
             self._refuse_network(self.folder)
-            with FileLock(self.folder / "locks" / "schema.lock", timeout=60):
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (self.folder / "locks").mkdir(mode=0o700, exist_ok=True)
+            with FileLock(self.folder / "locks" / "schema.lock", timeout=60, mode=0o600):
                 self._make_tables()
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, NotImplementedError) as error:
             if isinstance(error, LedgerError):
                 raise
             raise self._error(error) from error
         self._ready = True
 
     def _make_tables(self) -> None:
-        new = not self.path.exists()
+        # SQLite gives its other files the rights of this one: it is made before SQLite sees it.
+        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
         db = self._connect()
         try:
             version = int(db.execute("PRAGMA user_version").fetchone()[0])
@@ -342,11 +370,10 @@ class Ledger:
                 message = f"the ledger {self.path} was written by a newer ftkit (layout {version})"
                 raise LedgerError(message, hint="Upgrade ftkit. Nothing was sent.")
             if version < SCHEMA_VERSION:
-                db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+                older = _FROM_1 if version == 1 else ""
+                db.executescript(f"BEGIN; {_SCHEMA} {older} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
         finally:
             db.close()
-        if new:
-            self.path.chmod(0o600)
 
     @staticmethod
     def _refuse_network(folder: Path) -> None:
@@ -360,15 +387,20 @@ class Ledger:
 
     def _error(self, error: Exception) -> LedgerError:
         message = f"the ledger {self.path} cannot be used: {error}"
-        return LedgerError(message, hint="Free space or mend its permissions, or set FTKIT_HOME to another folder.")
+        broken = isinstance(error, ValueError) or type(error) is sqlite3.DatabaseError
+        hint = _BROKEN if broken else "Free space or mend its permissions, or set FTKIT_HOME to another folder."
+        return LedgerError(message, hint=hint)
 
 
-def _lives(pid: int, started: float) -> bool:
-    if pid == os.getpid():
-        return True
-    try:
-        process = psutil.Process(pid)
-        alike = abs(process.create_time() - started) < 1  # seconds; a reused pid starts later
-        return alike and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
+def as_ledger(ledger: object) -> Ledger:
+    """Returns the ledger that was given to a client, or the user's own if none was.
+
+    Raises:
+        ConfigurationError: It is something else.
+    """
+    if ledger is None:
+        return Ledger()
+    if isinstance(ledger, Ledger):
+        return ledger
+    message = f"ledger= takes a Ledger, not {ledger!r}"
+    raise ConfigurationError(message, hint="Ledger(Path('...')), from ftkit.ledger, for a folder of your own.")

@@ -11,6 +11,7 @@ make an old request look new, and be paid again.
 from __future__ import annotations
 
 import difflib
+import re
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import (
@@ -31,12 +32,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Auto = Literal["auto"]
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[-.]")
+_SECRET = re.compile(
+    r"(^|_)(api_?key|key|token|secrets?|passwords?|passwd|passphrase|credentials?|authorization|bearer)$", re.IGNORECASE
+)
 
 
 def near(word: str, known: Iterable[str]) -> str:
     """Returns "; did you mean 'x'?" for the nearest known word, or nothing."""
     found = difflib.get_close_matches(word, list(known), n=1)
     return f"; did you mean '{found[0]}'?" if found else ""
+
+
+def names_secret(name: str) -> bool:
+    """Whether a field of that name holds a secret: api_key, hub_token, clientSecret, ..."""
+    return _SECRET.search(_HUMP.sub("_", name)) is not None
 
 
 def explain(model: type[BaseModel], error: ValidationError, noun: str) -> str:
@@ -56,7 +66,12 @@ def explain(model: type[BaseModel], error: ValidationError, noun: str) -> str:
                 f"{model.__name__} has no {noun} '{field}'{near(field, known)} It has: {', '.join(known) or 'none'}."
             )
         else:
-            lines.append(f"{model.__name__}.{field}: {item['msg']} (got {item['input']!r}).")
+            # Where a secret may be inside, even its type is all that is told of the value.
+            value: object = item["input"]
+            plain = value is None or isinstance(value, (bool, int, float, str))
+            hidden = not plain or any(names_secret(str(part)) for part in item["loc"])
+            got = f"a {type(value).__name__}" if hidden else repr(value)
+            lines.append(f"{model.__name__}.{field}: {item['msg']} (got {got}).")
     return "\n".join(lines)
 
 

@@ -5,11 +5,12 @@ Times are timezone-aware UTC. Money is `Decimal` in the currency named beside it
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any, Generic, Literal, Self, TypeVar
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar, cast
 
 from pydantic import (
     AfterValidator,
@@ -20,6 +21,7 @@ from pydantic import (
     PositiveInt,
     model_validator,
 )
+from pydantic_core import to_jsonable_python
 
 from ftkit.methods import DPO, ORPO, AnyMethod, LoRA, Method, Reinforcement, Reward, Supervised
 
@@ -191,6 +193,29 @@ class TrainingFile(Noun):
     provider_status: str | None = None
 
 
+def _repeatable(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    _refuse_unrepeatable(value)
+    return value
+
+
+def _refuse_unrepeatable(value: object) -> None:
+    """Refuses what does not read the same in every run, since the key of a request is made of it."""
+    if isinstance(value, (set, frozenset)):
+        message = "a set has no order of its own: make it a list"
+        raise ValueError(message)  # noqa: TRY004 - pydantic explains a ValueError
+    if isinstance(value, float) and not math.isfinite(value):
+        message = f"{value} cannot be written as JSON"
+        raise ValueError(message)
+    if isinstance(value, Mapping):
+        for inner in cast("Mapping[object, object]", value).values():
+            _refuse_unrepeatable(inner)
+    elif isinstance(value, (list, tuple)):
+        for inner in cast("list[object]", value):
+            _refuse_unrepeatable(inner)
+    else:
+        to_jsonable_python(value)
+
+
 class JobRequest(Noun):
     """What is asked for: everything that makes one fine-tuning job this one and no other.
 
@@ -212,7 +237,7 @@ class JobRequest(Noun):
     suffix: str | None = Field(default=None, min_length=1)
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
     metadata: Mapping[str, str] = Field(default_factory=dict[str, str])
-    provider_options: Mapping[str, Any] = Field(default_factory=dict[str, Any])
+    provider_options: Annotated[Mapping[str, Any], AfterValidator(_repeatable)] = Field(default_factory=dict[str, Any])
 
 
 class JobStatus(StrEnum):

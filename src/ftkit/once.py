@@ -4,13 +4,14 @@ For each attempt at a request, while its key is locked against all other threads
 
 1. If the ledger knows its job, that is the job.
 2. If not, the provider is asked (`find_job`), however sure we are that there is none: another machine, or a lost
-   ledger, may have made it. If the last try ended unclearly, and not long ago, its list is given time to settle.
+   ledger, may have made it. If the last try ended unclearly, its list is given time to settle.
 3. Only if it is clearly absent is the intent written to disk, and the job asked for: once.
 4. If the answer is no clear yes or no (a timeout, a reset, a 5xx, nonsense), the list is given time to settle and
    asked again. What is there is the job. What is surely not there is an error that may be tried again by hand.
    What cannot be known is an `UnclearOutcomeError`.
 
-A job that failed or was cancelled is followed by a new attempt, with a key of its own, only when asked for.
+A job that failed or was cancelled is followed by a new attempt, with a key of its own, only when asked for. A job
+that was interrupted goes on again, while the key is still locked: two processes do not both resume it.
 """
 
 from __future__ import annotations
@@ -23,23 +24,28 @@ from ftkit.errors import (
     FtkitError,
     JobCancelledError,
     JobFailedError,
+    LedgerError,
+    NotFoundError,
     ProviderError,
     ProviderUnavailableError,
     UnclearOutcomeError,
 )
-from ftkit.keys import attempt_key
+from ftkit.keys import attempt_key, base_of
 from ftkit.ledger import State
 from ftkit.models import FineTuningJob, JobRequest, JobStatus
-from ftkit.provider import DEFAULT_SETTLE_S, Provider, Settles
+from ftkit.provider import DEFAULT_SETTLE_S, Pauses, Provider, Settles
 from ftkit.retrying import read
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ftkit.ledger import JobEntry, Ledger
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 """Where a search begins. Not the intent's own time: a clock that was wrong then must not hide a job that was paid."""
+
+_RETRIED = frozenset({JobStatus.FAILED, JobStatus.CANCELLED})
+"""Where a job may be followed by a new attempt."""
 
 _SERVER_ERROR = 500
 _REQUEST_TIMEOUT = 408
@@ -60,13 +66,17 @@ class Once:
         self._ledger = ledger
         self._settle_s = provider.settle_s if isinstance(provider, Settles) else DEFAULT_SETTLE_S
 
-    def create(self, base_key: str, request: JobRequest, *, retry_failed: bool) -> FineTuningJob:
+    def create(
+        self, base_key: str, request: JobRequest, *, retry_failed: bool, refuse: Callable[[JobRequest], object]
+    ) -> FineTuningJob:
         """Returns the job of a request, made now if there is none.
 
         Args:
             base_key: The key of the request.
             request: What is asked for.
             retry_failed: Make a new attempt if the last one failed or was cancelled.
+            refuse: Raises what the provider cannot do of a request. Not asked where the job is there already: what
+                was made stays ours, though its model may be trained no more.
 
         Raises:
             JobFailedError: The job of this request failed before, and `retry_failed` is not set.
@@ -76,8 +86,10 @@ class Once:
             LedgerError: The ledger cannot be written; nothing was sent.
         """
         with self._ledger.lock(base_key):
-            entries = self._ledger.attempts(base_key)
-            attempt = entries[-1].attempt if entries else 1
+            made = self._last_made(base_key)
+            attempt = made.attempt if made is not None else 1
+            if made is None and self._ledger.job_entry(base_key) is None:
+                refuse(request)
             previous: FineTuningJob | None = None
             while True:
                 since = (previous.created_at if previous else None) or _BEGINNING
@@ -85,15 +97,26 @@ class Once:
                 if job is None:
                     if previous is not None and not retry_failed:
                         raise _ended(previous)
+                    refuse(request)
                     return self._post(base_key, attempt, request, since)
-                if job.status not in {JobStatus.FAILED, JobStatus.CANCELLED}:
-                    return job
+                if job.status not in _RETRIED:
+                    return self._going(job)
                 previous, attempt = job, attempt + 1
 
-    def record(self, base_key: str, request: JobRequest, job: FineTuningJob) -> FineTuningJob:
-        """Takes a job that is there already as the job of a request."""
+    def known(self, base_key: str) -> FineTuningJob | None:
+        """Returns the job of a request if the ledger knows one that is alive or has succeeded."""
         with self._ledger.lock(base_key):
-            return self._keep(base_key, 1, base_key, request, job)
+            made = self._last_made(base_key)
+            if made is None or made.job_id is None:
+                return None
+            job = self._read(made.job_id, made.key)
+            return None if job.status in _RETRIED else self._going(job)
+
+    def record(self, base_key: str, request: JobRequest, job: FineTuningJob) -> FineTuningJob:
+        """Takes a job that is there already as the job of a request, in place of its last attempt."""
+        with self._ledger.lock(base_key):
+            attempt = max((entry.attempt for entry in self._ledger.attempts(base_key)), default=1)
+            return self._keep(base_key, attempt, attempt_key(base_key, attempt), request, job)
 
     def settle(self, entry: JobEntry, job_id: str | None) -> FineTuningJob | None:
         """Ends an unclear outcome by hand.
@@ -105,31 +128,54 @@ class Once:
         Raises:
             NotFoundError: There is no such job.
         """
-        if job_id is None:
-            self._ledger.record_absent(entry.key)
-            return None
-        job = self._own(read(self._provider.get_job, job_id), entry.key)
-        self._ledger.record_job(entry.key, job)
-        return job
+        with self._ledger.lock(base_of(entry.key)):
+            if job_id is None:
+                self._ledger.record_absent(entry.key, State.DISMISSED)
+                return None
+            job = self._own(read(self._provider.get_job, job_id), entry.key)
+            self._ledger.record_job(entry.key, job)
+            return job
+
+    def _last_made(self, base_key: str) -> JobEntry | None:
+        """Returns the last attempt that became a job. A later one may have been refused, and counts for nothing."""
+        made = [entry for entry in self._ledger.attempts(base_key) if entry.job_id is not None]
+        return made[-1] if made else None
+
+    def _going(self, job: FineTuningJob) -> FineTuningJob:
+        """Lets a job go on whose process or machine died; one that was paused on purpose stays so."""
+        interrupted = job.interrupted and job.status is JobStatus.PAUSED
+        if not interrupted or not isinstance(self._provider, Pauses):
+            return job
+        again = self._provider.resume_job(job.id)
+        return again.model_copy(update={"identity": job.identity, "key": job.key})
+
+    def _read(self, job_id: str, key: str) -> FineTuningJob:
+        try:
+            return self._own(read(self._provider.get_job, job_id), key)
+        except NotFoundError as error:
+            message = f"the job of this request, {job_id}, is no longer there"
+            hint = f"key='...' makes a second job. If it is surely gone: client.resolve({key!r}, job_id=None)."
+            raise NotFoundError(message, provider=self._provider.name, hint=hint) from error
 
     def _known(self, base_key: str, attempt: int, request: JobRequest, since: datetime) -> FineTuningJob | None:
         """Returns the job of an attempt if there is one; None only if there clearly is none."""
         key = attempt_key(base_key, attempt)
         entry = self._ledger.job_entry(key)
         if entry is not None and entry.job_id is not None:
-            return self._own(read(self._provider.get_job, entry.job_id), key)
-        job = self._find(key, request, since)
+            return self._read(entry.job_id, key)
+        try:
+            job = self._find(key, request, since)
+        except UnclearOutcomeError:
+            if entry is None or entry.state is not State.DISMISSED:
+                raise
+            job = None  # a person has looked at all that look alike, and says that none of them is it
         if job is None and entry is not None and entry.state is State.INTENDED:
-            self._let_settle(entry.intended_at)
+            # All of it, however old the intent: the job may have been made long after it, and clocks are set.
+            time.sleep(self._settle_s)
             job = self._find(key, request, since)
             if job is None:
                 self._ledger.record_absent(key)
         return job if job is None else self._keep(base_key, attempt, key, request, job)
-
-    def _let_settle(self, intended_at: datetime) -> None:
-        """Waits until the provider's list shows what was made at that moment; all of it if the clock went back."""
-        age = (datetime.now(UTC) - intended_at).total_seconds()
-        time.sleep(self._settle_s if age < 0 else max(0.0, self._settle_s - age))
 
     def _find(self, key: str, request: JobRequest, since: datetime) -> FineTuningJob | None:
         """Asks the provider for the job of a key; a job that is another key's in this ledger is not it."""
@@ -143,7 +189,8 @@ class Once:
         return self._own(job, key) if job is not None and self._unowned([job.id], key) else None
 
     def _unowned(self, job_ids: Sequence[str], key: str) -> list[str]:
-        return [i for i in job_ids if self._ledger.key_of(self._identity, i) in {None, key}]
+        owners = {job_id: self._ledger.keys_of(self._identity, job_id) for job_id in job_ids}
+        return [job_id for job_id, keys in owners.items() if not keys or key in keys]
 
     def _post(self, base_key: str, attempt: int, request: JobRequest, since: datetime) -> FineTuningJob:
         """Asks for a job, once. The intent is on disk before, and stays there if we die on the way."""
@@ -159,9 +206,7 @@ class Once:
                 self._ledger.record_absent(key)
                 raise
             return self._after_unclear(key, request, since, error)
-        job = self._own(job, key)
-        self._ledger.record_job(key, job)
-        return job
+        return self._write(key, job)
 
     def _after_unclear(self, key: str, request: JobRequest, since: datetime, cause: Exception) -> FineTuningJob:
         time.sleep(self._settle_s)
@@ -177,7 +222,19 @@ class Once:
             message = f"the request did not arrive: {cause}"
             hint = "No job was made, and nothing is paid. Run it again."
             raise ProviderUnavailableError(message, provider=self._provider.name, hint=hint) from cause
-        self._ledger.record_job(key, job)
+        return self._write(key, job)
+
+    def _write(self, key: str, job: FineTuningJob) -> FineTuningJob:
+        """Writes down a job that was made. If that fails, the intent stands, and the next run finds the job by it."""
+        job = self._own(job, key)
+        try:
+            self._ledger.record_job(key, job)
+        except LedgerError as error:
+            message = f"the job {job.id} was made, but could not be written down: {error.message}"
+            hint = (
+                "The job goes on. Mend the ledger and run the same request again: it finds the job, and pays nothing."
+            )
+            raise LedgerError(message, hint=hint) from error
         return job
 
     def _keep(self, base_key: str, attempt: int, key: str, request: JobRequest, job: FineTuningJob) -> FineTuningJob:

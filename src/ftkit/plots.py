@@ -82,7 +82,7 @@ def save_loss_curve(
         raise MissingExtraError("Drawing a picture", "plots") from error
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     FigureCanvasAgg(figure)  # drawn without a screen, and without touching the user's own pyplot state
-    axes = figure.add_subplot()
+    axes: Any = figure.add_subplot()  # matplotlib is typed in part only
     for name, (steps, losses) in _series(metrics).items():
         axes.plot(steps, losses, marker="o" if name == _VALID else None, label=name)
     for checkpoint in checkpoints:
@@ -91,4 +91,4 @@ def save_loss_curve(
     axes.set_ylim(bottom=0)
     axes.grid(visible=True, alpha=0.3)
     axes.legend()
-    figure.savefig(path, dpi=120)
+    figure.savefig(path, dpi=120)  # pyright: ignore[reportUnknownMemberType]

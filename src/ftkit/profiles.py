@@ -28,15 +28,16 @@ from pydantic import Field, ValidationError
 
 from ftkit.errors import ConfigurationError, UnknownProviderError
 from ftkit.home import config_folder
-from ftkit.methods import Settings, explain, near
+from ftkit.methods import Settings, explain, names_secret, near
 from ftkit.registry import provider_names
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 FILE_NAME = "ftkit.toml"
-_SECRET = re.compile(r"(^|_)(api_?key|key|token|secrets?|passwords?|credentials?)$", re.IGNORECASE)
-_NOT_OPTIONS = {"FTKIT_HOME", "FTKIT_CONFIG", "FTKIT_PROFILE"}
+_LOOKS_SECRET = re.compile(r"\b(sk-|hf_)\w{16}|\bBearer \S{8}|://[^/\s:@]+:[^/\s@]+@")
+_NOT_OPTIONS = {"FTKIT_HOME", "FTKIT_CACHE", "FTKIT_CONFIG", "FTKIT_PROFILE", "FTKIT_LOCAL_SLOTS"}
+"""What ftkit reads itself. The last one is for all local providers, whatever a profile is called."""
 
 
 class Profile(Settings):
@@ -44,15 +45,28 @@ class Profile(Settings):
 
     Attributes:
         provider: Name of the provider.
-        options: Options of the provider's factory.
+        options: Options of the provider's factory; not shown, since a key may be among those given as keywords.
         models: Which model a role such as "small" means here.
         deploy: Options for `deploy`, `ttl_s` (seconds) among them.
     """
 
     provider: str
-    options: dict[str, Any] = Field(default_factory=dict[str, Any])
+    options: dict[str, Any] = Field(default_factory=dict[str, Any], repr=False)
     models: dict[str, str] = Field(default_factory=dict[str, str])
-    deploy: dict[str, Any] = Field(default_factory=dict[str, Any])
+    deploy: dict[str, Any] = Field(default_factory=dict[str, Any], repr=False)
+
+
+def chosen_name(name: str | None) -> str:
+    """Returns the name of the profile or provider that is meant: the one given, FTKIT_PROFILE, the file's `default`.
+
+    Raises:
+        ConfigurationError: No name was given anywhere, or a file is wrong.
+    """
+    found = name or os.environ.get("FTKIT_PROFILE") or _read_files()[0]
+    if not found:
+        message = "no provider was named"
+        raise ConfigurationError(message, hint="Client('huggingface'), or FTKIT_PROFILE, or `default` in ftkit.toml.")
+    return found
 
 
 def resolve_profile(name: str | None, options: Mapping[str, Any]) -> Profile:
@@ -66,38 +80,51 @@ def resolve_profile(name: str | None, options: Mapping[str, Any]) -> Profile:
         UnknownProviderError: Neither a profile nor a provider has that name.
         ConfigurationError: No name was given anywhere, or a file is wrong.
     """
-    default, profiles = _read_files()
-    name = name or os.environ.get("FTKIT_PROFILE") or default
-    if not name:
-        message = "no provider was named"
-        raise ConfigurationError(message, hint="Client('huggingface'), or FTKIT_PROFILE, or `default` in ftkit.toml.")
+    name = chosen_name(name)
+    profiles = _read_files()[1]
     profile = profiles.get(name)
+    installed = provider_names()
     if profile is None:
-        installed = provider_names()
         if name not in installed:
             known = sorted({*profiles, *installed})
             message = f"there is no profile and no provider '{name}'{near(name, known)}"
             raise UnknownProviderError(message, hint=f"Known here: {', '.join(known) or 'none'}.")
         profile = Profile(provider=name)
-    merged = {**profile.options, **_from_environment(profile.provider), **_from_environment(name), **options}
-    return profile.model_copy(update={"options": merged})
+    others = {*profiles, *installed}
+    merged = {**profile.options}
+    for prefix in dict.fromkeys((profile.provider, name)):
+        merged |= _from_environment(prefix, others)
+    return profile.model_copy(update={"options": {**merged, **options}})
 
 
-def _from_environment(name: str) -> dict[str, Any]:
-    """Reads FTKIT_<NAME>_<OPTION> variables; values are TOML where they can be, else plain text."""
-    prefix = f"FTKIT_{re.sub(r'[^A-Za-z0-9]', '_', name).upper()}_"
+def _prefix(name: str) -> str:
+    return f"FTKIT_{re.sub(r'[^A-Za-z0-9]', '_', name).upper()}_"
+
+
+def _from_environment(name: str, others: Iterable[str]) -> dict[str, Any]:
+    """Reads FTKIT_<NAME>_<OPTION> variables; values are TOML where they can be, else plain text.
+
+    Args:
+        name: Name of a profile or provider.
+        others: All names there are: FTKIT_AZURE_WEST_KIND is the `kind` of "azure-west", not "azure"'s `west_kind`.
+    """
+    prefix = _prefix(name)
+    longer = tuple(p for p in map(_prefix, others) if p.startswith(prefix) and p != prefix)
     return {
         variable.removeprefix(prefix).lower(): _parse(text)
         for variable, text in os.environ.items()
-        if variable.startswith(prefix) and variable not in _NOT_OPTIONS
+        if variable.startswith(prefix) and variable not in _NOT_OPTIONS and not variable.startswith(longer)
     }
 
 
 def _parse(text: str) -> object:
+    """Reads a value as TOML has it. A date stays text: an API version looks like one, and no option is one."""
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        table = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:
         return text
+    value: object = table.pop("value")
+    return value if not table and type(value) in {str, bool, int, float, list, dict} else text
 
 
 def _files() -> list[Path]:
@@ -121,7 +148,7 @@ def _read_files() -> tuple[str | None, dict[str, Profile]]:
     for path in _files():
         content = _load(path)
         default = cast("str | None", content.get("default", default))
-        for name, table in cast("dict[str, Any]", content.get("profiles", {})).items():
+        for name, table in content.get("profiles", {}).items():
             profiles[name] = _profile(path, name, table)
     if default is not None and default not in profiles and default not in provider_names():
         message = f"`default` names '{default}', which is neither a profile nor a provider"
@@ -139,6 +166,12 @@ def _load(path: Path) -> dict[str, Any]:
     if unknown:
         message = f"{path}: unknown {unknown[0]!r}{near(unknown[0], ['default', 'profiles'])}"
         raise ConfigurationError(message, hint="Only `default` and [profiles.NAME] stand at the top.")
+    if not isinstance(content.get("default", ""), str):
+        message = f"{path}: `default` is the name of a profile or a provider, in quotes"
+        raise ConfigurationError(message)
+    if not isinstance(content.get("profiles", {}), dict):
+        message = f"{path}: `profiles` is no table"
+        raise ConfigurationError(message, hint="Each profile is a table of its own: [profiles.NAME].")
     return content
 
 
@@ -152,8 +185,23 @@ def _profile(path: Path, name: str, table: object) -> Profile:
     except ValidationError as error:
         message = f"{where}: {explain(Profile, error, 'setting')}"
         raise ConfigurationError(message) from error
-    for option in profile.options:
-        if _SECRET.search(option):
-            message = f"{where}: '{option}' looks like a secret, and secrets are not kept in a profile"
-            raise ConfigurationError(message, hint="Take it out, and set the vendor's environment variable instead.")
+    secret = next(_secrets({"options": profile.options, "deploy": profile.deploy}), None)
+    if secret is not None:
+        message = f"{where}: '{secret}' looks like a secret, and secrets are not kept in a profile"
+        raise ConfigurationError(message, hint="Take it out, and set the vendor's environment variable instead.")
     return profile
+
+
+def _secrets(value: object, path: str = "") -> Iterator[str]:
+    """Yields where a secret seems to be, however deep: by the name of the option, or by what keys look like."""
+    if isinstance(value, dict):
+        for name, inner in cast("dict[str, object]", value).items():
+            below = f"{path}.{name}" if path else name
+            if names_secret(name):
+                yield below
+            yield from _secrets(inner, below)
+    elif isinstance(value, list):
+        for inner in cast("list[object]", value):
+            yield from _secrets(inner, path)
+    elif isinstance(value, str) and _LOOKS_SECRET.search(value):
+        yield path

@@ -6,7 +6,10 @@ import importlib.util
 import logging
 import sys
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Protocol
+
+from ftkit.models import JobStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,14 +37,14 @@ class Progress(Protocol):
         ...
 
 
-def as_progress(progress: bool | Progress) -> Progress:  # noqa: FBT001 - it is what users pass as progress=...
+def as_progress(progress: bool | Progress, jobs: int = 1) -> Progress:  # noqa: FBT001 - what users pass as progress=...
     """Chooses the display that fits: none, the caller's own, a bar (terminal, notebook), or lines (a log file)."""
     if not isinstance(progress, bool):
         return progress
     if not progress:
         return NoProgress()
     if in_notebook() or sys.stderr.isatty():
-        return BarProgress()
+        return BarProgress() if jobs == 1 else CountProgress(jobs)
     return LineProgress()
 
 
@@ -87,12 +90,17 @@ class BarProgress:
     def update(self, job: FineTuningJob, events: Sequence[JobEvent]) -> None:
         """Moves the bar."""
         if self._bar is None:
-            self._bar = _bar_class()(desc=job.id[:20], unit="step", initial=job.step or 0, dynamic_ncols=True)
+            self._bar = _bar_class()(
+                desc=job.id[:20], unit="step", initial=job.step or 0, total=job.total_steps, dynamic_ncols=True
+            )
         if events:
             self._shown = headline(job, events)
         elif not self._shown.startswith(job.status.value):
             self._shown = job.status.value
-        self._bar.total = job.total_steps
+        if job.total_steps is not None and job.total_steps != self._bar.total:
+            self._bar.reset(total=job.total_steps)  # a mere assignment would not reach the bar of a notebook
+        if job.status is not JobStatus.RUNNING:
+            self._bar.unpause()  # the time in a queue says nothing of the time that is left
         self._bar.n = job.step or 0
         self._bar.set_postfix_str(self._shown)
 
@@ -117,25 +125,51 @@ def _bar_class() -> Any:  # noqa: ANN401 - one of two classes of tqdm, alike in 
     return tqdm
 
 
+class CountProgress(BarProgress):
+    """A bar for many jobs: how many have ended, and how the others stand.
+
+    Args:
+        jobs: How many there are.
+    """
+
+    def __init__(self, jobs: int) -> None:
+        super().__init__()
+        self._jobs = jobs
+        self._status: dict[str, JobStatus] = {}
+
+    def update(self, job: FineTuningJob, events: Sequence[JobEvent]) -> None:
+        """Moves the bar."""
+        del events
+        if self._bar is None:
+            self._bar = _bar_class()(desc="jobs", unit="job", total=self._jobs, dynamic_ncols=True)
+        if self._status.get(job.id) is job.status:
+            return
+        self._status[job.id] = job.status
+        counts = Counter(status.value for status in self._status.values())
+        self._bar.n = sum(status.is_terminal for status in self._status.values())
+        self._bar.set_postfix_str(", ".join(f"{count} {word}" for word, count in counts.items()))
+
+
 class LineProgress:
     """Lines on stderr: at each change of state and each event that is not a mere number, else now and then."""
 
     def __init__(self) -> None:
-        self._status = ""
-        self._last_line = float("-inf")
+        self._last: dict[str, FineTuningJob] = {}
+        self._line_at: dict[str, float] = {}
 
     def update(self, job: FineTuningJob, events: Sequence[JobEvent]) -> None:
         """Writes what is new."""
         for event in events:
             if event.metrics is None:
                 self._write(job, event.message)
-        if events or job.status.value != self._status:
-            due = time.monotonic() - self._last_line >= _LINE_EVERY_S
-            if due or job.status.value != self._status:
-                numbers = [e for e in events if e.metrics is not None]
-                self._write(job, headline(job, numbers))
-                self._last_line = time.monotonic()
-        self._status = job.status.value
+        before = self._last.get(job.id)
+        turned = before is None or job.status is not before.status
+        moved = bool(events) or before is None or job.step != before.step
+        due = time.monotonic() - self._line_at.get(job.id, float("-inf")) >= _LINE_EVERY_S * len(self._last)
+        if turned or (moved and due):
+            self._write(job, headline(job, [e for e in events if e.metrics is not None]))
+            self._line_at[job.id] = time.monotonic()
+        self._last[job.id] = job
 
     def say(self, text: str) -> None:
         """Writes a line."""

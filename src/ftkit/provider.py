@@ -16,7 +16,9 @@ Rules that every method keeps:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
+
+from ftkit.errors import UnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
         Problem,
         TrainingFile,
     )
+
+A = TypeVar("A")
 
 CONTRACT = 1
 """The version of the contract that this ftkit speaks."""
@@ -329,3 +333,16 @@ ABILITIES: tuple[type, ...] = (
 def abilities(provider: object) -> frozenset[str]:
     """Returns the names of the abilities that a provider has."""
     return frozenset(ability.__name__ for ability in ABILITIES if isinstance(provider, ability))
+
+
+def require(provider: Provider, ability: type[A]) -> A:
+    """Returns the provider as one that has an ability.
+
+    Raises:
+        UnsupportedError: It has not; the hint says what it has.
+    """
+    if not isinstance(provider, ability):
+        has = ", ".join(sorted(abilities(provider))) or "nothing beyond jobs"
+        message = f"the provider '{provider.name}' has no {ability.__name__}"
+        raise UnsupportedError(message, hint=f"It has: {has}.")
+    return provider

@@ -63,6 +63,9 @@ def make_provider(name: str, options: Mapping[str, Any]) -> Provider:
     except Exception as error:
         message = f"the provider '{name}' of the package '{_package(entry)}' cannot be loaded: {error}"
         raise ConfigurationError(message, hint="Upgrade or uninstall that package.") from error
+    if not callable(factory):
+        message = f"the provider '{name}' of the package '{_package(entry)}' brings no factory: {entry.value}"
+        raise ConfigurationError(message, hint="Upgrade or uninstall that package.")
     return check_contract(_call(name, factory, options), name)
 
 
@@ -74,6 +77,12 @@ def _call(name: str, factory: Callable[..., object], options: Mapping[str, Any])
             if option not in parameters:
                 message = f"the provider '{name}' has no option '{option}'{near(option, parameters)}"
                 raise ConfigurationError(message, hint=f"Its options: {', '.join(parameters) or 'none'}.")
+    optional = {inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL}
+    needed = [n for n, p in parameters.items() if p.default is p.empty and p.kind not in optional]
+    missing = [n for n in needed if n not in options]
+    if missing:
+        message = f"the provider '{name}' needs {', '.join(missing)}"
+        raise ConfigurationError(message, hint=f"Client('{name}', {missing[0]}=...), or in a profile.")
     return factory(**options)
 
 
@@ -83,7 +92,13 @@ def check_contract(candidate: object, name: str | None = None) -> Provider:
     Raises:
         ConfigurationError: It was written for another version, or lacks something.
     """
+    if isinstance(candidate, type):
+        message = f"{candidate.__name__} is a class: a provider is an object made of it"
+        raise ConfigurationError(message, hint=f"Client({candidate.__name__}(...)).")
     label = name or type(candidate).__name__
+    if not hasattr(candidate, "contract"):
+        message = f"'{label}' is no provider"
+        raise ConfigurationError(message, hint="Give the name of a provider or a profile, or a provider.")
     version = getattr(candidate, "contract", None)
     if version != CONTRACT:
         message = f"the provider '{label}' speaks version {version!r} of the contract, this ftkit speaks {CONTRACT}"

@@ -17,7 +17,7 @@ T = TypeVar("T")
 ATTEMPTS = 5
 DEADLINE_S = 60.0
 _LONGEST_PAUSE_S = 20.0
-_BACKOFF = tenacity.wait_exponential_jitter(initial=0.5, max=_LONGEST_PAUSE_S)
+_BACKOFF = tenacity.wait_exponential(multiplier=0.5, max=_LONGEST_PAUSE_S) + tenacity.wait_random(0, 1)
 
 
 def _pause(state: tenacity.RetryCallState) -> float:

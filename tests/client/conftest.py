@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from ftkit import Client
 from ftkit.testing import MemoryProvider, MemoryVendor
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def chat_rows(count: int = 12) -> list[dict[str, object]]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,10 +13,13 @@ from ftkit import (
     ConfigurationError,
     ConflictError,
     DatasetError,
+    FineTuningJob,
     JobFailedError,
     JobStatus,
     JobTimeoutError,
     NotFoundError,
+    Page,
+    ProviderUnavailableError,
     Supervised,
     UnsupportedError,
 )
@@ -248,3 +252,214 @@ def test_no_secret_is_shown() -> None:
     vendor = MemoryVendor(api_key="sk-very-secret")
     client = Client(MemoryProvider(vendor, api_key="sk-very-secret"))
     assert "secret" not in repr(client) + repr(client.provider) + client.identity()
+
+
+def test_labels_that_the_provider_does_not_keep_are_refused_before_the_upload(
+    client: Client, vendor: MemoryVendor, train: Path
+) -> None:
+    with pytest.raises(UnsupportedError, match="keeps no metadata"):
+        client.fine_tune("base", train, metadata={"team": "a"}, progress=False)
+    with pytest.raises(ConfigurationError, match=r"JobRequest\.seed"):
+        client.fine_tune("base", train, seed=-1, progress=False)
+    with pytest.raises(ConfigurationError, match="timeout_s is a number of seconds"):
+        client.fine_tune("base", train, timeout_s=-1, progress=False)
+    assert sum(vendor.calls.values()) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"model": ""}, r"JobRequest\.model"),
+        ({"model": "base", "method": "supervised"}, r"JobRequest\.method.*unknown fine-tuning method"),
+        ({"model": "base", "provider_options": 3}, r"JobRequest\.provider_options"),
+        ({"model": "base", "provider_options": {"layers": {"a", "b"}}}, "a set has no order"),
+        ({"model": "base", "provider_options": {"a": [{"b": float("nan")}]}}, "nan cannot be written"),
+    ],
+)
+def test_a_wrong_argument_is_one_configuration_error(
+    client: Client, vendor: MemoryVendor, train: Path, arguments: dict[str, object], message: str
+) -> None:
+    for call in (
+        lambda: client.check(train, **arguments),  # type: ignore[arg-type]  # that is the point
+        lambda: client.upload(train, **arguments),  # type: ignore[arg-type]
+        lambda: client.fine_tune(train=train, progress=False, **arguments),  # type: ignore[arg-type]
+        lambda: client.create_job(training_file="file-1", **arguments),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(ConfigurationError, match=message):
+            call()
+    assert sum(vendor.calls.values()) == 0
+
+
+def test_a_path_is_no_training_file(client: Client, train: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"neither an id nor what has one\n  -> upload\(\) returns one"):
+        client.create_job(model="base", training_file=train)  # type: ignore[arg-type]
+    for call in (client.get_job, client.wait, client.cancel_job):
+        with pytest.raises(ConfigurationError, match="None is neither"):
+            call(None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"provider": 42}, "'int' is no provider"),
+        ({"provider": MemoryProvider}, r"MemoryProvider is a class.*\n.*Client\(MemoryProvider\(\.\.\.\)\)"),
+        ({"provider": "memory", "ledger": "here"}, "takes a Ledger, not 'here'"),
+        ({"provider": "memoryy"}, "did you mean 'memory'"),
+    ],
+)
+def test_a_client_of_something_else_is_one_configuration_error(
+    arguments: dict[str, object], message: str, home: Path
+) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        Client(**arguments)  # type: ignore[arg-type]
+    assert not home.exists()
+
+
+def test_files_and_models_of_another_account_are_refused(client: Client, train: Path) -> None:
+    other = Client(MemoryProvider(MemoryVendor(account="others")))
+    file, job = other.upload(train, model="base"), other.fine_tune("base", train, progress=False)
+    for call in (client.get_file, client.delete_file, lambda found: client.download_file(found, "nowhere")):
+        with pytest.raises(ConfigurationError, match=r"the file .* belongs to memory:others"):
+            call(file)
+    with pytest.raises(ConfigurationError, match=r"the job .* belongs to memory:others"):
+        client.delete_model(job)
+    with pytest.raises(ConfigurationError, match=r"the job .* belongs to memory:others"):
+        client.wait(job, progress=False)
+    with pytest.raises(ConfigurationError, match=r"the job .* belongs to memory:others"):
+        client.wait_all([job], progress=False)
+
+
+def test_a_client_shows_how_it_was_made_and_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ftkit.toml").write_text('default = "cheap"\n[profiles.cheap]\nprovider = "memory"\n')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FTKIT_CHEAP_API_KEY", "sk-very-secret")
+    assert repr(Client()) == repr(Client("cheap")) == "Client('cheap')"
+    assert repr(Client("memory", api_key="sk-very-secret")) == "Client('memory', api_key=...)"
+    assert repr(Client(MemoryProvider(api_key="sk-very-secret"))) == "Client(MemoryProvider(...))"
+    assert "secret" not in repr(vars(Client("cheap")))
+
+
+def test_what_stops_a_wait_names_the_profile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, train: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "ftkit.toml").write_text('[profiles.cheap]\nprovider = "memory"\n')
+    monkeypatch.chdir(tmp_path)
+    client = Client("cheap")
+    file = client.upload(train, model="base")
+    job = client.create_job(model="base", training_file=file)
+
+    class Interrupts:
+        """What a person does who has seen enough."""
+
+        def update(self, *_: object) -> None:
+            raise KeyboardInterrupt
+
+        def say(self, text: str) -> None:
+            sys.stdout.write(text)
+
+        def close(self) -> None:
+            """Nothing to close."""
+
+    with pytest.raises(JobTimeoutError, match=rf"Client\('cheap'\)\.wait\('{job.id}'\)"):
+        client.wait(job, timeout_s=0, progress=False)
+    with pytest.raises(KeyboardInterrupt):
+        client.wait(job, progress=Interrupts())
+    assert f"Client('cheap').wait('{job.id}')" in capsys.readouterr().out
+    with pytest.raises(KeyboardInterrupt):
+        client.wait_all([job], progress=Interrupts())
+    assert f"Client('cheap').wait_all(['{job.id}'])" in capsys.readouterr().out
+
+
+class Away(MemoryProvider):
+    """Cannot be read for a few looks."""
+
+    away = 0
+
+    def _look(self) -> None:
+        if self.away:
+            self.away -= 1
+            raise ProviderUnavailableError("the provider is away", provider=self.name)
+
+    def get_job(self, job_id: str) -> FineTuningJob:
+        self._look()
+        return super().get_job(job_id)
+
+    def list_jobs(self, after: str | None, limit: int) -> Page[FineTuningJob]:
+        self._look()
+        return super().list_jobs(after, limit)
+
+
+@pytest.mark.parametrize("how", ["wait", "wait_id", "wait_all", "follow"])
+def test_an_outage_is_waited_out_from_the_first_look_on(
+    how: str, train: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("ftkit.retrying.ATTEMPTS", 1)
+    provider = Away()
+    client = Client(provider)
+    job = client.create_job(model="base", training_file=client.upload(train, model="base"))
+    provider.away = 3
+    if how == "wait_all":
+        (done,) = client.wait_all([job.id], poll_s=0.01, progress=False)
+    elif how == "follow":
+        assert [event.message for event in client.follow(job, poll_s=0.01)][-1] == "the job is succeeded"
+        done = client.get_job(job)
+    else:
+        done = client.wait(job.id if how == "wait_id" else job, poll_s=0.01, progress=False)
+    assert done.status is JobStatus.SUCCEEDED
+    assert len([line for line in caplog.messages if "still waiting" in line]) == 1
+
+
+def test_the_end_of_patience_is_the_providers_error(train: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ftkit.retrying.ATTEMPTS", 1)
+    monkeypatch.setattr("ftkit.waiting._PATIENCE_S", 0.1)
+    provider = Away()
+    client = Client(provider)
+    job = client.create_job(model="base", training_file=client.upload(train, model="base"))
+    provider.away = 10_000
+    for wait in (lambda: client.wait(job, poll_s=0.01), lambda: client.wait_all([job], poll_s=0.01)):
+        with pytest.raises(ProviderUnavailableError):
+            wait()
+
+
+def test_a_long_list_is_not_read_to_its_end_for_a_job_that_is_not_in_it(train: Path) -> None:
+    class Old(MemoryProvider):
+        """Its list has lost the oldest job, and has many pages."""
+
+        pages = 0
+
+        def list_jobs(self, after: str | None, limit: int) -> Page[FineTuningJob]:
+            del after
+            self.pages += 1
+            items = tuple(job for job in super().list_jobs(None, limit).items if job.id != first.id)
+            return Page(items=items, next=f"page-{self.pages}")
+
+    provider = Old()
+    client = Client(provider)
+    file = client.upload(train, model="base")
+    first, _ = (client.create_job(model="base", training_file=file, seed=seed) for seed in range(2))
+    assert client.wait_all([first], poll_s=0.01, progress=False)[0].status is JobStatus.SUCCEEDED
+    assert provider.pages < 10
+
+
+def test_no_jobs_are_waited_for_at_once(client: Client) -> None:
+    assert client.wait_all([]) == []
+
+
+def test_a_job_that_has_ended_tells_all_its_events(client: Client, train: Path) -> None:
+    job = client.fine_tune("base", train, progress=False)
+    told = [event.message for event in client.follow(job.id)]
+    assert told == ["the job was created", "the job is running", "the job is succeeded"]
+
+
+def test_a_provider_without_events_cannot_be_followed_and_says_so_at_once() -> None:
+    class Mute(MemoryProvider):
+        list_events = None  # type: ignore[assignment]  # the ability is its method: this takes it away
+
+    with pytest.raises(UnsupportedError, match="no ListsEvents"):
+        Client(Mute()).follow("job-1")
+
+
+def test_a_pace_that_is_none_is_refused(client: Client) -> None:
+    for arguments in ({"poll_s": -1}, {"timeout_s": float("nan")}, {"stall_s": "10"}):
+        with pytest.raises(ConfigurationError, match=f"{next(iter(arguments))} is a number of seconds"):
+            client.wait("job-1", **arguments)  # type: ignore[arg-type]

@@ -20,7 +20,8 @@ _NAME = re.compile(r"ftkit:[^:]+:(?:[^:]+:)?([0-9a-f]{24})(?::step-(\d+))?")
 def model_name(request: JobRequest, job_id: str, step: int | None = None) -> str:
     """Returns the name of a job's model, or of one of its checkpoints: `ftkit:small:my-suffix:<job>:step-120`."""
     base = request.model.rstrip("/").rpartition("/")[2].replace(":", "-")
-    parts = ["ftkit", base, request.suffix, job_id.removeprefix("ftjob-"), step and f"step-{step}"]
+    at = None if step is None else f"step-{step}"
+    parts = ["ftkit", base, request.suffix, job_id.removeprefix("ftjob-"), at]
     return ":".join(part for part in parts if part)
 
 

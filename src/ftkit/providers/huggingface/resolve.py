@@ -80,7 +80,7 @@ def _folder(model: str) -> Path:
 
 def _from_hub(model: str, patterns: list[str] | None) -> Path:
     try:
-        from huggingface_hub import snapshot_download
+        from huggingface_hub import snapshot_download  # pyright: ignore[reportUnknownVariableType]
     except ImportError as error:
         what = f"A model of the Hub ('{model}')"
         raise MissingExtraError(what, "local") from error

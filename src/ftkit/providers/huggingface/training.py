@@ -9,7 +9,6 @@ import os
 import shutil
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from datasets import Dataset
 from peft import LoraConfig, PeftModel
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 from transformers.utils.logging import disable_progress_bar
-from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
+from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer  # pyright: ignore[reportPrivateImportUsage]  # lazy
 
 from ftkit.methods import DPO
 from ftkit.models import EventLevel
@@ -36,6 +35,7 @@ from ftkit.providers.huggingface.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from ftkit.providers._local_jobs import Reporter
     from ftkit.providers.huggingface.hardware import Fitted
@@ -208,7 +208,8 @@ def _trainer(
         trainer = SFTTrainer(args=SFTConfig(**packing, **settings), **shared)
     if adapter:
         # The name by which the base can be found again, not the place where it happens to lie.
-        trainer.model.peft_config["default"].base_model_name_or_path = str(reporter.record.extra["model"])
+        adapted: Any = trainer.model
+        adapted.peft_config["default"].base_model_name_or_path = str(reporter.record.extra["model"])
     return trainer
 
 

@@ -20,15 +20,15 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from ftkit.providers._local_jobs.files import disk_errors
+from ftkit.providers.huggingface.small.tokenizer import POSITIONS, write_tokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-NAME = "ftkit/small"
-POSITIONS = 1024
-"""Longest text that it takes, in tokens."""
+__all__ = ["NAME", "POSITIONS", "ensure_model", "ensure_tokenizer", "recipe"]
 
-_RECIPE = ("words.py", "corpus.py", "tokenizer.py", "pretraining.py")
+NAME = "ftkit/small"
+_RECIPE = ("words.py", "corpus.py", "tokenizer.py", "head_start.py", "pretraining.py")
 _DIGITS = 12
 
 
@@ -44,8 +44,6 @@ def ensure_tokenizer(models: Path) -> Path:
     place = models / f"ftkit-small-{recipe()}-tokenizer"
     with _building(place) as folder:
         if folder is not None:
-            from ftkit.providers.huggingface.small.tokenizer import write_tokenizer
-
             write_tokenizer(folder)
     return place
 

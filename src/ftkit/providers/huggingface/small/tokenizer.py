@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from ftkit.providers.huggingface.small.corpus import Document
 
 VOCABULARY = 1536
+POSITIONS = 1024
+"""Longest text that the model takes, in tokens."""
+
 START, END, PAD = "<|im_start|>", "<|im_end|>", "<|endoftext|>"
 _DOCUMENTS = 6000
 _SEED = 1
@@ -26,7 +29,9 @@ TEMPLATE = """\
 {%- if message['role'] == 'assistant' %}
 {%- generation %}
 {{- message['content'] or '' }}
-{%- for call in message['tool_calls'] or [] %}{{ '<tool_call>' + (call['function'] | tojson) + '</tool_call>' }}{% endfor %}
+{%- for call in message['tool_calls'] or [] %}
+{{- '<tool_call>' + (call['function'] | tojson) + '</tool_call>' }}
+{%- endfor %}
 {{- '<|im_end|>' }}
 {%- endgeneration %}
 {%- else %}
@@ -67,7 +72,7 @@ def write_tokenizer(folder: Path) -> None:
         "eos_token": END,
         "pad_token": PAD,
         "clean_up_tokenization_spaces": False,
-        "model_max_length": 1024,
+        "model_max_length": POSITIONS,
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
     (folder / "chat_template.jinja").write_text(TEMPLATE, encoding="utf-8")
