@@ -124,7 +124,7 @@ def test_a_template_that_is_none_is_told_as_such(folder: Path) -> None:
 
 
 def test_a_tokenizer_that_cannot_be_read_is_told_as_such(folder: Path) -> None:
-    for name in ("tokenizer_config.json", "tokenizer.json"):
+    for name in ("tokenizer.json", "tokenizer_config.json"):
         (folder / name).write_text("{ not json")
         with pytest.raises(ConfigurationError, match=f"{name} of the model 'm' cannot be read"):
             Tokens.load(folder, "m")

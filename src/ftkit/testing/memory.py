@@ -136,8 +136,9 @@ class MemoryProvider:
     def rules(self, method: Method, model: str) -> DatasetRules:
         """Takes what the method needs, in one layout for all models."""
         del model
-        wants = RecordKind.CHAT if isinstance(method, Supervised) else RecordKind.PREFERENCE
-        return DatasetRules(layout="openai", accepts=frozenset({wants}))
+        if isinstance(method, Supervised):
+            return DatasetRules(layout="chat", accepts=frozenset({RecordKind.CHAT}))
+        return DatasetRules(layout="openai-preference", accepts=frozenset({RecordKind.PREFERENCE}))
 
     def problems(self, request: JobRequest) -> list[Problem]:
         """Refuses methods and options that it does not have, and labels, for which the vendor has no room."""
