@@ -259,7 +259,7 @@ def test_a_thousand_waits_hold_no_threads(train: Path) -> None:
         async with AsyncClient(provider, threads=2) as client:
             before = threading.active_count()
             waits = [asyncio.create_task(client.wait(job, poll_s=30, progress=False)) for _ in range(1000)]
-            while vendor.calls["list_events"] < 1000:
+            while vendor.calls["list_events"] < 1000 and not any(wait.done() for wait in waits):
                 await asyncio.sleep(0.01)
             began = time.monotonic()
             assert (await client.get_job(job)).id == job.id  # a thread is free for it
@@ -278,7 +278,7 @@ def test_fine_tune_holds_no_thread_while_the_job_runs(train: Path) -> None:
     async def body() -> None:
         async with AsyncClient(MemoryProvider(vendor), threads=1) as client:
             tuning = asyncio.create_task(client.fine_tune("base", train, progress=False))
-            while not vendor.jobs:
+            while not (vendor.jobs or tuning.done()):
                 await asyncio.sleep(0.01)
             (job_id,) = vendor.jobs
             try:  # with one thread, this would wait for ever behind a `fine_tune` that kept it

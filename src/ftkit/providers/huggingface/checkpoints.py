@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 FOLDER = "checkpoints"
 _MARK = "complete.json"
+_GONE = ".gone-"
 _NAME = re.compile(r"checkpoint-(\d+)")
 
 
@@ -68,13 +69,15 @@ def mark_of(folder: Path) -> Mark | None:
                 return None
             if path.suffix == ".json":
                 json.loads(path.read_bytes())
-    except (FileNotFoundError, ValidationError, ValueError):
+    except (OSError, ValidationError, ValueError):
         return None
     return mark
 
 
 def drop_torn(job: Path) -> list[str]:
-    """Removes the torn checkpoints of a job, and returns their names."""
+    """Removes the torn checkpoints of a job, and what was left of a removal; returns the names of the torn."""
+    for left in (job / FOLDER).glob(f"{_GONE}*"):  # we were killed while we removed it
+        shutil.rmtree(left)
     torn = [folder for folder in _folders(job) if mark_of(folder) is None]
     for folder in torn:
         remove(folder)
@@ -89,12 +92,14 @@ def drop_old(job: Path, keep: int) -> None:
 
 def remove(folder: Path) -> None:
     """Removes a folder so that nobody ever takes half of it for the whole."""
-    gone = folder.with_name(f".gone-{folder.name}")
+    gone = folder.with_name(f"{_GONE}{folder.name}")
     if gone.exists():  # we were killed right here
         shutil.rmtree(gone)
-    if folder.exists():
+    if folder.is_dir():
         folder.rename(gone)
         shutil.rmtree(gone)
+    else:
+        folder.unlink(missing_ok=True)
 
 
 def _folders(job: Path) -> list[Path]:

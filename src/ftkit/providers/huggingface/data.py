@@ -69,8 +69,11 @@ def read_examples(path: Path, name: str, method: Method, tokens: Tokens, train_o
     """
     examples = Examples(name=name, length=length)
     for line, record in rows(path):
-        is_pair = isinstance(method, DPO)
-        example = encode_pair(record, tokens) if is_pair else encode(record, tokens, train_on)
+        try:
+            is_pair = isinstance(method, DPO)
+            example = encode_pair(record, tokens) if is_pair else encode(record, tokens, train_on)
+        except DatasetError as error:
+            raise DatasetError(f"line {line} of the {name} file: {error.message}") from error
         size = example.longest if isinstance(example, Pair) else len(example.input_ids)
         if size > length:
             examples.cut.append(line)
@@ -90,7 +93,10 @@ def rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     with path.open(encoding="utf-8") as file:
         for number, line in enumerate(file, start=1):
             if line.strip():
-                yield number, json.loads(line)
+                try:
+                    yield number, json.loads(line)
+                except ValueError as error:
+                    raise DatasetError(f"line {number} of {path.name} is no JSON: {error}") from error
 
 
 def _can_be_learnt(example: Encoded | Pair) -> bool:

@@ -90,10 +90,12 @@ def encode(record: Mapping[str, Any], tokens: Tokens, train_on: TrainOn = "assis
 
     Raises:
         ConfigurationError: The model has no chat template, or one in which the answers cannot be told apart.
-        DatasetError: The record is of no kind that is known here.
+        DatasetError: The record is of no kind that is known here, or the template refuses it.
     """
     if "messages" in record:
-        text, spans = _conversation(normal(record["messages"]), _tools(record), tokens)
+        messages, tools = normal(record["messages"]), _tools(record)
+        whole = train_on == "all"
+        text, spans = (_text(messages, tools, tokens), []) if whole else _conversation(messages, tools, tokens)
         ids, places = tokens.ids(text, special=False)
     elif "prompt" in record and "completion" in record:
         text, spans, is_plain = _completion(record, tokens)
@@ -160,7 +162,11 @@ def _normal(message: Mapping[str, Any]) -> dict[str, Any]:
 def _call(call: Mapping[str, Any]) -> dict[str, Any]:
     function = dict(call.get("function") or {})
     if isinstance(function.get("arguments"), str):
-        function["arguments"] = json.loads(function["arguments"])
+        try:
+            function["arguments"] = json.loads(function["arguments"])
+        except ValueError as error:
+            message = f"the arguments of the call of '{function.get('name')}' are no JSON: {error}"
+            raise DatasetError(message) from error
     return {**call, "function": function}
 
 
@@ -169,21 +175,28 @@ def _tools(record: Mapping[str, Any]) -> list[dict[str, Any]] | None:
     return json.loads(tools) if isinstance(tools, str) else tools or None
 
 
+def _text(messages: Messages, tools: list[dict[str, Any]] | None, tokens: Tokens) -> str:
+    return tokens.render(_shown(messages), tools)
+
+
+def _shown(messages: Messages) -> Messages:
+    """Messages as templates see them, which know no weight."""
+    return [{name: value for name, value in message.items() if name != "weight"} for message in messages]
+
+
 def _conversation(messages: Messages, tools: list[dict[str, Any]] | None, tokens: Tokens) -> tuple[str, list[Span]]:
-    """Writes a conversation out, and finds the assistant's messages in it."""
-    shown = [{name: value for name, value in message.items() if name != "weight"} for message in messages]
+    """Writes a conversation out, and finds the assistant's messages in it: by the template's own marks, if it has any."""
+    shown = _shown(messages)
     text, marked = tokens.render_marked(shown, tools)
     answers = [n for n, message in enumerate(messages) if message["role"] == "assistant"]
-    spans = _spans_by_prefix(shown, answers, text, tools, tokens)
+    spans = marked if len(marked) == len(answers) else _spans_by_prefix(shown, answers, text, tools, tokens)
     if spans is None:
-        if len(marked) != len(answers):
-            message = (
-                f"the chat template of '{tokens.model}' writes a message differently once others follow it, and marks "
-                "none of it as generated: which tokens are the assistant's cannot be told"
-            )
-            hint = "Put {% generation %} around the assistant's messages in its template, or set train_on='all'."
-            raise ConfigurationError(message, hint=hint)
-        spans = marked
+        message = (
+            f"the chat template of '{tokens.model}' writes a message differently once others follow it, and marks "
+            "none of it as generated: which tokens are the assistant's cannot be told"
+        )
+        hint = "Put {% generation %} around the assistant's messages in its template, or set train_on='all'."
+        raise ConfigurationError(message, hint=hint)
     learnt = [span for n, span in zip(answers, spans, strict=True) if messages[n].get("weight") != 0]
     return text, [_trimmed(span, text, tokens) for span in learnt]
 
@@ -197,7 +210,7 @@ def _spans_by_prefix(
         try:
             before = tokens.render(messages[:n], tools, generation_prompt=True) if n else ""
             upto = tokens.render(messages[: n + 1], tools)
-        except ConfigurationError:  # some templates refuse a conversation that is not whole
+        except DatasetError:  # some templates refuse a conversation that is not whole
             return None
         if not (text.startswith(upto) and upto.startswith(before)):
             return None
@@ -206,8 +219,10 @@ def _spans_by_prefix(
 
 
 def _trimmed(span: Span, text: str, tokens: Tokens) -> Span:
-    """Leaves out the white space after the token that ends an answer: nothing is generated after it."""
+    """Ends an answer with the token that ends it: what a template writes after that is never generated."""
     start, end = span
+    if not tokens.ends_with_eos(text[start:end]) and tokens.begins_with_eos(text[end:]):
+        return start, end + len(tokens.eos)  # some templates mark an answer as generated, and not its end
     without = text[start:end].rstrip()
     return (start, start + len(without)) if tokens.ends_with_eos(without) else span
 

@@ -105,7 +105,7 @@ class LocalFiles:
         """Writes the content of a file to `path`. Errors as for `get`, and a ProviderError if it cannot be written."""
         source = self.path(file_id)
         with disk_errors(self._provider, "the file could not be written", path.parent):
-            shutil.copyfile(source, path)
+            self._copy(source, path)
 
     def delete(self, file_id: str) -> None:
         """Deletes a file. Errors as for `get`."""

@@ -190,7 +190,10 @@ class LocalHuggingFace:
                 pair = encode_pair(record, tokens)
                 yield pair.tokens, pair.learnt
             else:
-                example = encode(record, tokens)
+                try:
+                    example = encode(record, tokens)
+                except ConfigurationError:  # no answers can be told; train_on="all", which we are not shown, needs none
+                    example = encode(record, tokens, "all")
                 yield len(example.input_ids), example.learnt
 
     # -- files and models ----------------------------------------------------------------------------------------

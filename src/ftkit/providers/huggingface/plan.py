@@ -3,7 +3,7 @@
 | setting | default |
 |---|---|
 | n_epochs | 3 |
-| batch_size | 8, or all rows if there are fewer |
+| batch_size | 8, or all rows if there are fewer; rounded to equal parts where they are accumulated |
 | lora | for models of more than a billion weights, and wherever the base is quantized; else all weights |
 | LoRA r, alpha, dropout, target_modules | 16, 32, 0, "all-linear" |
 | learning_rate, supervised | LoRA 2e-4; all weights 2e-5, below a billion weights 5e-5 |
@@ -104,8 +104,8 @@ def plan(request: JobRequest, options: LocalOptions, *, rows: int, weights: int)
     method = cast("Supervised | DPO", request.method)
     is_dpo = isinstance(method, DPO)
     n_epochs = method.n_epochs if isinstance(method.n_epochs, int) else _EPOCHS
-    batch = method.batch_size if isinstance(method.batch_size, int) else min(_BATCH, rows)
-    accumulate = min(options.gradient_accumulation_steps or 1, batch)
+    accumulate = options.gradient_accumulation_steps or 1
+    batch = method.batch_size if isinstance(method.batch_size, int) else _batch(rows, accumulate)
     adapter = _adapter(method.lora, weights, quantized=options.quantization is not None)
     save_steps = options.save_steps
     if save_steps is None and rows > _SAVE_STEPS * batch:
@@ -147,9 +147,16 @@ def positions(model: str) -> int | None:
         path = try_to_load_from_cache(model, "config.json")
     if not isinstance(path, str | Path) or not Path(path).is_file():
         return None
-    config: dict[str, object] = json.loads(Path(path).read_text(encoding="utf-8"))
-    found = config.get("max_position_embeddings")
+    try:
+        config: object = json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError:
+        return None  # whoever loads the model says what is wrong with it
+    found = cast("dict[str, object]", config).get("max_position_embeddings") if isinstance(config, dict) else None
     return found if isinstance(found, int) else None
+
+
+def _batch(rows: int, accumulate: int) -> int:
+    return max(1, min(_BATCH, rows) // accumulate) * accumulate
 
 
 def _adapter(asked: LoRA | bool | None, weights: int, *, quantized: bool) -> Adapter | None:  # noqa: FBT001 - a field

@@ -13,28 +13,36 @@ from ftkit.providers.huggingface import small
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_HUB_NAME = re.compile(r"(?!.*(--|\.\.|\.git$))(?=.{1,96}$)\w([\w.-]*\w)?(/\w([\w.-]*\w)?)?", re.ASCII)
 _TOKENIZER_FILES = ["tokenizer*", "special_tokens_map.json", "chat_template*", "vocab*", "merges.txt", "config.json"]
 
 
 def is_folder(model: str) -> bool:
     """Whether a model name is meant as a path, and not as a name on the Hub."""
-    return model.startswith(("/", "./", "../", "~")) or Path(model).expanduser().is_dir()
+    if model.startswith(("/", "./", "../", "~")):
+        return True
+    try:
+        return Path(model).is_dir()
+    except OSError:  # no name of a file can be that long
+        return False
 
 
 def model_problem(model: str) -> str | None:
     """Says what is certainly wrong with a model name, without asking anybody; None if it may be right."""
     if is_folder(model):
-        folder = Path(model).expanduser()
-        if not folder.is_dir():
-            return f"there is no folder '{model}'"
+        try:
+            folder = Path(model).expanduser()
+            if not folder.is_dir():
+                return f"there is no folder '{model}'"
+        except (OSError, RuntimeError) as error:  # too long a name; or ~somebody who is nobody
+            return f"there is no folder '{model[:200]}': {str(error)[:200]}"
         if not (folder / "config.json").is_file():
             return f"the folder '{model}' holds no model: config.json is missing"
         return None
     if model.startswith("ftkit/") and model != small.NAME:
         return f"ftkit has no model '{model}'; its one own model is '{small.NAME}'"
     if not _HUB_NAME.fullmatch(model):
-        return f"'{model}' is neither a folder nor a name on the Hub (organisation/model)"
+        return f"'{model[:200]}' is neither a folder nor a name on the Hub (organisation/model)"
     return None
 
 

@@ -99,6 +99,10 @@ class Tokens:
         """Whether a text ends with the token that ends an answer."""
         return "eos_token" in self._special and text.endswith(self._special["eos_token"])
 
+    def begins_with_eos(self, text: str) -> bool:
+        """Whether a text begins with the token that ends an answer."""
+        return "eos_token" in self._special and text.startswith(self._special["eos_token"])
+
     def ids(self, text: str, *, special: bool) -> tuple[list[int], list[Span]]:
         """Returns the tokens of a text, and where in the text each stands.
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from datasets import Dataset
 from peft import LoraConfig, PeftModel
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, set_seed
 from transformers.utils.logging import disable_progress_bar
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer  # pyright: ignore[reportPrivateImportUsage]  # lazy
 
@@ -183,6 +183,7 @@ def _trainer(
 ) -> Any:  # noqa: ANN401 - untyped
     training, validation = examples
     adapter = numbers.adapter
+    set_seed(numbers.seed)  # the trainer does so as well, but only after the adapter has drawn its first weights
     if adapter and fitted.precision != "fp32" and not fitted.quantization:
         base.model.to(_DTYPES[fitted.precision])  # the base stands still; only the adapter needs all digits
     lora = adapter and LoraConfig(
@@ -272,7 +273,7 @@ def _resumed(reporter: Reporter, folder: Path) -> Path | None:
         place, mark = found[0]
         reporter.go_on_from(mark.step, f"Going on from step {mark.step}")
         return place
-    if reporter.state.step:
+    if reporter.state.step or any(event.metrics for event in reporter.folder.events()):
         reporter.go_on_from(0, "Starting again: there is no checkpoint yet")
     return None
 
