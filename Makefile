@@ -32,7 +32,7 @@ $(VENV)/.dev: $(VENV)/.run pyproject.toml tests/plugins/ftkit-memory/pyproject.t
 	@touch $@
 
 demo: $(VENV)/.run
-	@FTKIT_HOME="$${FTKIT_HOME:-$(CURDIR)/.demo}" $(BIN)/python examples/text_to_sql.py
+	@PYTHONUNBUFFERED=1 FTKIT_HOME="$${FTKIT_HOME:-$(CURDIR)/.demo}" $(BIN)/python examples/text_to_sql.py
 
 test: $(VENV)/.dev
 	@$(BIN)/python -m pytest -m "not full" -n 2 --dist loadgroup

@@ -70,7 +70,7 @@ def through_ftkit(train: Path, key: str) -> dict[str, Any]:
     file = client.upload(train, model="small", method=method)
     began = time.perf_counter()
     job = client.create_job(model="small", training_file=file, method=method, seed=SETTINGS["seed"], key=key)
-    job = client.wait(job, poll_s=0.1, progress=False)
+    job = client.wait(job, progress=False)
     seconds = time.perf_counter() - began
     events = list(client.follow(job))
     first = next(e for e in events if e.message.startswith("Training started"))

@@ -11,7 +11,7 @@ from ftkit import datasets
 from ftkit.errors import ConfigurationError, DatasetError, NotFoundError, UnsupportedError
 from ftkit.keys import content_hash, upload_key
 from ftkit.methods import explain
-from ftkit.models import Estimate, JobRequest, Problem, Report, Severity, TrainingFile
+from ftkit.models import Estimate, JobRequest, Problem, Report, Severity, TrainingFile, counted
 from ftkit.provider import CountsTokens, EstimatesCost, KnowsLifecycle, Provider, ReadsFiles
 from ftkit.retrying import read
 
@@ -47,9 +47,8 @@ class Preflight:
         """
         problems = [p for p in self.problems(request) if p.severity is Severity.ERROR]
         if problems:
-            methods = ", ".join(sorted(_type(m) for m in self._provider.methods))
             summary = f"the provider '{self._provider.name}' cannot do that; nothing was sent."
-            raise UnsupportedError(summary, problems, hint=f"Its methods: {methods}.")
+            raise UnsupportedError(summary, problems)
 
     def problems(self, request: JobRequest) -> list[Problem]:
         """Returns everything about a request that the provider refuses."""
@@ -207,4 +206,4 @@ def _type(method: type[Method]) -> str:
 
 
 def _summary(report: Report) -> str:
-    return f"{report.source} has {len(report.errors)} errors; nothing was sent."
+    return f"{report.source} has {counted(len(report.errors), 'error')}; nothing was sent."

@@ -393,7 +393,7 @@ class AsyncClient:
     ) -> list[FineTuningJob]:
         """Awaits `Client.wait_all`, and holds no thread between looks."""
         watched = [to_watch(self._client, job) for job in jobs]
-        pace, show = Pace(poll_s=poll_s, timeout_s=timeout_s), as_progress(progress, len(watched))
+        pace, show = Pace(poll_s=poll_s, timeout_s=timeout_s), as_progress(progress, len({job.id for job in watched}))
         with WatchAll(watched, pace, show, client=repr(self._client)) as all_, _telling(all_, progress):
             while (delay := await self._call(look_all, self._client, all_)) is not None:
                 await asyncio.sleep(delay)

@@ -10,9 +10,10 @@ from __future__ import annotations
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pydantic import ValidationError
 
@@ -43,7 +44,7 @@ from ftkit.waiting import Pace, Watch, WatchAll, check_seconds, look, look_all, 
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Generator, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping
 
     from ftkit.models import ChatChunk, ChatReply, Checkpoint, JobEvent, Metrics, Report
     from ftkit.provider import Provider
@@ -407,8 +408,8 @@ class Client:
             JobTimeoutError: The time is up; it holds one of the jobs that still run.
         """
         watched = [to_watch(self, job) for job in jobs]
-        pace = Pace(poll_s=poll_s, timeout_s=timeout_s)
-        with WatchAll(watched, pace, as_progress(progress, len(watched)), client=repr(self)) as all_:
+        pace, show = Pace(poll_s=poll_s, timeout_s=timeout_s), as_progress(progress, len({job.id for job in watched}))
+        with WatchAll(watched, pace, show, client=repr(self)) as all_:
             while (delay := look_all(self, all_)) is not None:
                 time.sleep(delay)
         return all_.jobs()
@@ -465,7 +466,7 @@ class Client:
 
     def get_deployment(self, name: str) -> Deployment:
         """Reads a deployment."""
-        return self._deployer().get(name)
+        return self._deployer().get(self._id(name))
 
     def list_deployments(self) -> list[Deployment]:
         """Lists the account's deployments, with age and, where it is known, price per hour."""
@@ -590,11 +591,13 @@ class Client:
             target = self._model(target)
         elif isinstance(target, FineTuningJob):
             target = self._finished(target)
+        source = source_of(target)
+        name = deployment_name(self.identity(), source) if name is None else self._id(name)
         merged = {**self._profile.deploy, **options}
         default_ttl = merged.pop("ttl_s", None)
         ttl_s = ttl_s if ttl_s is not None else default_ttl
         check_seconds("ttl_s", ttl_s)
-        return target, name or deployment_name(self.identity(), source_of(target)), ttl_s, merged
+        return target, name, ttl_s, merged
 
     def _finished(self, job: FineTuningJob) -> FineTuningJob:
         """A job is plain data, and may be old: what was running when it was read may have succeeded since."""
@@ -610,10 +613,13 @@ class Client:
         return deployment if isinstance(deployment, Deployment) else self.get_deployment(name)
 
 
-def _messages(messages: str | Sequence[ChatMessage | Mapping[str, Any]]) -> list[ChatMessage]:
+def _messages(messages: object) -> list[ChatMessage]:
     if isinstance(messages, str):
         return [ChatMessage(role="user", content=messages)]
-    return [_parsed(ChatMessage, message) for message in messages]
+    if not isinstance(messages, Sequence) or not messages:
+        message = "messages is a text, or a list of messages with at least one"
+        raise ConfigurationError(message)
+    return [_parsed(ChatMessage, message) for message in cast("Sequence[Mapping[str, Any]]", messages)]
 
 
 def _chat_options(options: Mapping[str, Any]) -> ChatOptions:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from ftkit.errors import ConflictError, FtkitError, NotFoundError, ProviderUnavailableError, UnclearOutcomeError
+from ftkit.errors import (
+    ConfigurationError,
+    ConflictError,
+    FtkitError,
+    LedgerError,
+    NotFoundError,
+    ProviderUnavailableError,
+    UnclearOutcomeError,
+)
 from ftkit.ledger import DeploymentEntry, State
 from ftkit.models import Checkpoint, Deployment, DeploymentStatus, FineTuningJob
 from ftkit.retrying import read
@@ -18,6 +27,8 @@ if TYPE_CHECKING:
     from ftkit.ledger import Ledger
     from ftkit.provider import Deploys
 
+logger = logging.getLogger("ftkit")
+
 Target = FineTuningJob | Checkpoint | str
 _GONE = {DeploymentStatus.DELETED, DeploymentStatus.DELETING}
 _BUSY_S = 5.0
@@ -26,8 +37,15 @@ _LATE = timedelta(hours=1)
 """How long after an unclear end a deployment may come up late."""
 
 
-def source_of(target: Target) -> str:
-    """Returns what a deployment serves, as one word: id of a job or checkpoint, or name of a model."""
+def source_of(target: object) -> str:
+    """Returns what a deployment serves, as one word: id of a job or checkpoint, or name of a model.
+
+    Raises:
+        ConfigurationError: It is none of them.
+    """
+    if not isinstance(target, Target) or not target:
+        message = f"{target!r} is no job, no checkpoint and no name of a model"
+        raise ConfigurationError(message)
     return target if isinstance(target, str) else target.id
 
 
@@ -67,10 +85,7 @@ class Deployer:
             try:
                 deployment = self._deploy(target, options, self._intent_of_block(target, name, _due(ttl_s)))
             except BaseException as error:
-                self._ledger.release(self._identity, name, holder)
-                entry = self._entry(name)
-                if entry is not None and entry.temporary and entry.state is State.INTENDED:
-                    error.add_note(f"The deployment '{name}' may come up yet, and cost: client.reap() deletes it.")
+                self._give_up(name, holder, error)
                 raise
         try:
             yield deployment
@@ -113,6 +128,16 @@ class Deployer:
             raise failed[0]
         return reaped
 
+    def _give_up(self, name: str, holder: str, raised: BaseException) -> None:
+        """Ends the time of a holder whose deployment did not come, and says so where it may come yet."""
+        try:
+            self._ledger.release(self._identity, name, holder)
+            entry = self._entry(name)
+        except LedgerError:
+            return  # what was raised first is what is to be told
+        if entry is not None and entry.temporary and entry.state is State.INTENDED:
+            raised.add_note(f"The deployment '{name}' may come up yet, and cost: client.reap() deletes it.")
+
     def _leave(self, name: str, holder: str, raised: BaseException | None) -> None:
         """Ends one holder's time. If that fails, what the block itself raised is what is raised, with a note."""
         try:
@@ -125,6 +150,8 @@ class Deployer:
                 error.add_note(note)
                 raise
             raised.add_note(f"{note} It could not be deleted: {error}")
+            if not isinstance(raised, Exception):  # a Ctrl-C, or a task that was cancelled: nobody reads its notes
+                logger.warning("%s It could not be deleted: %s", note, error)
 
     def _is_left(self, name: str) -> bool:
         """Whether a deployment is past its time to live, or was temporary and is held by nobody any more."""
@@ -169,7 +196,11 @@ class Deployer:
             else:
                 self._ledger.intend_deployment(before)
             raise
-        self._ledger.record_deployment(deployment, self._identity)
+        try:
+            self._ledger.record_deployment(deployment, self._identity)
+        except LedgerError as error:
+            error.add_note(f"The deployment '{name}' was made, and may cost: client.delete_deployment({name!r}).")
+            raise
         return self._complete(deployment, entry)
 
     def _ask(self, target: Target, name: str, options: Mapping[str, Any]) -> Deployment:

@@ -23,13 +23,13 @@ from filelock import FileLock, Timeout
 
 from ftkit.errors import ConfigurationError, ConflictError, LedgerError
 from ftkit.home import state_folder
-from ftkit.models import TrainingFile
+from ftkit.models import JobRequest, TrainingFile
 from ftkit.providers._processes import ProcessId, is_alive, this_process
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from ftkit.models import Deployment, FineTuningJob, JobRequest
+    from ftkit.models import Deployment, FineTuningJob
 
 SCHEMA_VERSION = 2
 FILE_NAME = "ledger.sqlite3"
@@ -61,6 +61,8 @@ _BROKEN = (
     "The file is damaged. Move it away, and keep it: without it, ftkit asks the provider for the job of a request "
     "before it makes one. Look at the provider's own list of deployments, which may still cost."
 )
+_BUSY_S = 60.0
+"""How long one write waits for those of other processes, in seconds."""
 _NETWORK = {
     "nfs",
     "nfs4",
@@ -79,6 +81,9 @@ _NETWORK = {
     "fuse.sshfs",
     "fuse.glusterfs",
     "fuse.ceph",
+    "fuse.ceph-fuse",
+    "fuse.juicefs",
+    "fuse.blobfuse2",
     "fuse.rclone",
     "fuse.s3fs",
     "fuse.gcsfuse",
@@ -185,7 +190,7 @@ class Ledger:
         with self._transaction() as db:
             db.execute(
                 "INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?, NULL, NULL, ?, ?)"
-                " ON CONFLICT (key) DO UPDATE SET state = excluded.state,"
+                " ON CONFLICT (key) DO UPDATE SET state = excluded.state, request = excluded.request,"
                 " intended_at = excluded.intended_at, updated_at = excluded.updated_at",
                 (key, base_key, attempt, *who, request.model_dump_json(), State.INTENDED, _now(), _now()),
             )
@@ -213,6 +218,12 @@ class Ledger:
     def job_entry(self, key: str) -> JobEntry | None:
         """Returns what is known of one attempt."""
         return next(iter(self._jobs("WHERE key = ?", (key,))), None)
+
+    def request(self, key: str) -> JobRequest | None:
+        """Returns what was last asked for under a key, as it was sent; None if nothing was."""
+        with self._transaction() as db:
+            row = db.execute("SELECT request FROM jobs WHERE key = ?", (key,)).fetchone()
+            return JobRequest.model_validate_json(row[0]) if row else None
 
     def unclear_jobs(self) -> list[JobEntry]:
         """Returns the attempts whose outcome nobody has seen, oldest first."""
@@ -337,7 +348,9 @@ class Ledger:
             raise self._error(error) from error
 
     def _connect(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self.path, timeout=60, isolation_level=None)
+        # rw: a ledger that is gone is an error, and not made anew in silence, empty and for everybody to read.
+        where = f"{self.path.absolute().as_uri()}?mode=rw"
+        db = sqlite3.connect(where, uri=True, timeout=_BUSY_S, isolation_level=None)
         db.row_factory = sqlite3.Row
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
@@ -352,7 +365,7 @@ class Ledger:
             self._refuse_network(self.folder)
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             (self.folder / "locks").mkdir(mode=0o700, exist_ok=True)
-            with FileLock(self.folder / "locks" / "schema.lock", timeout=60, mode=0o600):
+            with FileLock(self.folder / "locks" / "schema.lock", timeout=_BUSY_S, mode=0o600):
                 self._make_tables()
         except (sqlite3.Error, OSError, NotImplementedError) as error:
             if isinstance(error, LedgerError):
@@ -387,8 +400,11 @@ class Ledger:
 
     def _error(self, error: Exception) -> LedgerError:
         message = f"the ledger {self.path} cannot be used: {error}"
-        broken = isinstance(error, ValueError) or type(error) is sqlite3.DatabaseError
-        hint = _BROKEN if broken else "Free space or mend its permissions, or set FTKIT_HOME to another folder."
+        hint = "Free space or mend its permissions, or set FTKIT_HOME to another folder."
+        if isinstance(error, ValueError) or type(error) is sqlite3.DatabaseError:
+            hint = _BROKEN
+        elif isinstance(error, Timeout) or getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+            hint = "Another process keeps it locked: see whether it hangs, or wait for it."
         return LedgerError(message, hint=hint)
 
 

@@ -62,9 +62,8 @@ def explain(model: type[BaseModel], error: ValidationError, noun: str) -> str:
         field = ".".join(str(part) for part in item["loc"]) or model.__name__
         if item["type"] == "extra_forbidden":
             known = [name for name in model.model_fields if name != "type"]
-            lines.append(
-                f"{model.__name__} has no {noun} '{field}'{near(field, known)} It has: {', '.join(known) or 'none'}."
-            )
+            has = f"It has: {', '.join(known) or 'none'}."
+            lines.append(f"{model.__name__} has no {noun} '{field}'{near(field, known) or '.'} {has}")
         else:
             # Where a secret may be inside, even its type is all that is told of the value.
             value: object = item["input"]
@@ -237,7 +236,7 @@ def parse_method(value: object) -> Method:
     name = fields.get("type")
     if not isinstance(name, str) or name not in Method.registry:
         known = ", ".join(sorted(Method.registry))
-        message = f"unknown fine-tuning method {name!r}{near(str(name), Method.registry)} Known: {known}."
+        message = f"unknown fine-tuning method {name!r}{near(str(name), Method.registry) or '.'} Known: {known}."
         raise ConfigurationError(message)
     return Method.registry[name](**fields)
 

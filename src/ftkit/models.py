@@ -568,6 +568,11 @@ class Lifecycle(Noun):
     source: str | None = None
 
 
+def counted(number: int, noun: str) -> str:
+    """Returns a number with its noun: "1 error", "2,000 errors"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 class Report(Noun):
     """What `check` found.
 
@@ -606,7 +611,8 @@ class Report(Noun):
 
     def __str__(self) -> str:
         tokens = f", {self.tokens.total:,} tokens" if self.tokens else ""
-        head = f"{self.source}: {self.rows:,} rows of {self.kind or 'nothing'}{tokens}, {len(self.errors)} errors"
+        what = f"{counted(self.rows, 'row')} of {self.kind or 'nothing'}"
+        head = f"{self.source}: {what}{tokens}, {counted(len(self.errors), 'error')}"
         return "\n".join([head, *(f"  {problem}" for problem in self.problems)])
 
 

@@ -178,6 +178,17 @@ class Once:
         return job if job is None else self._keep(base_key, attempt, key, request, job)
 
     def _find(self, key: str, request: JobRequest, since: datetime) -> FineTuningJob | None:
+        """Asks the provider for the job of a key, by what is asked for now and by what was sent before.
+
+        The two may differ in the ids of files: the same content, sent again, may have got another one since, and a
+        vendor that keeps no key knows a job by its files.
+        """
+        sent = self._ledger.request(key)
+        asked = [request] if sent is None or sent == request else [sent, request]
+        found = (self._find_as(key, each, since) for each in asked)
+        return next((job for job in found if job is not None), None)
+
+    def _find_as(self, key: str, request: JobRequest, since: datetime) -> FineTuningJob | None:
         """Asks the provider for the job of a key; a job that is another key's in this ledger is not it."""
         try:
             job = read(self._provider.find_job, key, request, since)

@@ -36,6 +36,8 @@ _LONGEST_S = 30.0
 _SHARE = 0.02
 _PATIENCE_S = 900.0
 _PAGE = 100
+_MOST_S = 1e9
+"""Thirty years; clocks and sleeps overflow not far beyond."""
 
 
 def check_seconds(name: str, value: object) -> None:
@@ -44,8 +46,8 @@ def check_seconds(name: str, value: object) -> None:
     Raises:
         ConfigurationError: It is not.
     """
-    if value is not None and not (isinstance(value, (int, float)) and value >= 0):
-        message = f"{name} is a number of seconds, 0 or more (got {value!r})"
+    if value is not None and not (isinstance(value, (int, float)) and 0 <= value <= _MOST_S):
+        message = f"{name} is a number of seconds, 0 to a thousand million (got {value!r})"
         raise ConfigurationError(message)
 
 
@@ -71,9 +73,10 @@ class Pace:
         for field in fields(self):
             check_seconds(field.name, getattr(self, field.name))
 
-    def delay(self, waited_s: float) -> float:
-        """Returns the seconds until the next look, never past the end of the waiting."""
+    def delay(self, waited_s: float, least_s: float = 0.0) -> float:
+        """Returns the seconds until the next look: `least_s` or more, but never past the end of the waiting."""
         delay = self.poll_s if self.poll_s is not None else min(max(_SHARE * waited_s, _SHORTEST_S), _LONGEST_S)
+        delay = max(delay, least_s)
         return delay if self.timeout_s is None else max(0.0, min(delay, self.timeout_s - waited_s))
 
 
@@ -94,6 +97,12 @@ class _Patience:
         if now - self._lost_at >= _PATIENCE_S or not isinstance(error, (ProviderUnavailableError, RateLimitError)):
             raise error
         return began
+
+
+def _asked_to_wait(error: ProviderError) -> float:
+    """Seconds that a provider asked us to stay away; no more than we would be patient with it."""
+    asked = error.retry_after_s if isinstance(error, RateLimitError) else None
+    return min(asked or 0.0, _PATIENCE_S)
 
 
 class Watch:
@@ -175,15 +184,15 @@ class Watch:
         now = self._clock()
         if self._patience.missed(error, now):
             self._progress.say(f"{self.job.id}: cannot be read just now, still waiting: {error.message}")
-        return self._next(now)
+        return self._next(now, _asked_to_wait(error))
 
-    def again(self) -> float:
-        """Returns the seconds until the next look.
+    def again(self, least_s: float = 0.0) -> float:
+        """Returns the seconds until the next look, `least_s` or more.
 
         Raises:
             JobTimeoutError: The time is up.
         """
-        return self._next(self._clock())
+        return self._next(self._clock(), least_s)
 
     def outcome(self) -> FineTuningJob:
         """Returns the job if it has succeeded.
@@ -204,12 +213,12 @@ class Watch:
         happened = any(event.metrics is not None or job.step is None for event in events or ())
         return happened or (job.step, job.status) != (self.job.step, self.job.status)
 
-    def _next(self, now: float) -> float:
+    def _next(self, now: float, least_s: float = 0.0) -> float:
         waited = now - self._began
         if self._pace.timeout_s is not None and waited >= self._pace.timeout_s:
             message = f"stopped waiting for {self.job.id} after {waited:.0f} s; it is {self.job.status.value}"
             raise JobTimeoutError(message, self.job, hint=f"The job goes on. To wait on: {self._line('wait')}")
-        return self._pace.delay(waited)
+        return self._pace.delay(waited, least_s)
 
     def _tell_stall(self, now: float) -> None:
         if self.job.status is JobStatus.RUNNING and now - self._moved >= self._pace.stall_s and not self._told_stall:
@@ -286,7 +295,7 @@ class WatchAll:
         if self._patience.missed(error, self._clock()):
             count = len(self.waiting)
             self._progress.say(f"{count} jobs: cannot be read just now, still waiting: {error.message}")
-        return max(self.watches[job_id].again() for job_id in self.waiting)
+        return max(self.watches[job_id].again(_asked_to_wait(error)) for job_id in self.waiting)
 
     def jobs(self) -> list[FineTuningJob]:
         """Returns the jobs as they were last seen, in the order given."""

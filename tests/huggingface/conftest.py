@@ -3,13 +3,12 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hf_tools import HERE, Trained, end_all_below, run_python, train_lora
+from filelock import FileLock
+from hf_tools import HERE, HF_TOKEN, Trained, end_all_below, run_python, train_lora
 
 if sys.platform == "win32":
     pytest.skip("local training is POSIX only", allow_module_level=True)
@@ -19,6 +18,7 @@ if any(importlib.util.find_spec(name) is None for name in ("torch", "transformer
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -28,6 +28,7 @@ def the_same_everywhere() -> Generator[None]:
         patch.setenv("OMP_NUM_THREADS", "1")
         patch.setenv("CUDA_VISIBLE_DEVICES", "")
         patch.setenv("HF_HUB_OFFLINE", "1")
+        patch.setenv("HF_TOKEN", HF_TOKEN)
         yield
 
 
@@ -38,25 +39,43 @@ def nothing_is_left_running(tmp_path: Path) -> Generator[None]:
 
 
 @pytest.fixture(scope="session")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a Llama of 30 000 random weights."""
-    folder = tmp_path_factory.mktemp("tiny") / "tiny-llama"
-    run_python(HERE / "tiny_model.py", folder)
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of the whole run: what is costly is made once, also where two workers want it at the same time.
+
+    `xdist_group` asks for the same, and is not heeded by pytest-xdist 3.8 under pytest 9.2 (pytest-xdist#1386).
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "huggingface-shared"
+    folder.mkdir(exist_ok=True)
     return folder
 
 
 @pytest.fixture(scope="session")
-def reference(tmp_path_factory: pytest.TempPathFactory, model: Path) -> dict[str, Any]:
+def model(shared: Path) -> Path:
+    """A folder with a Llama of 30 000 random weights."""
+    folder = shared / "tiny-llama"
+    with FileLock(shared / "model.lock"):
+        if not (folder / "model.safetensors").exists():
+            run_python(HERE / "tiny_model.py", folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def reference(shared: Path, model: Path) -> dict[str, Any]:
     """What transformers and trl make of our templates and records."""
-    out = tmp_path_factory.mktemp("reference") / "out.json"
-    run_python(HERE / "reference.py", model, out)
+    out = shared / "reference" / "out.json"
+    with FileLock(shared / "reference.lock"):
+        if not out.exists():
+            out.parent.mkdir()
+            run_python(HERE / "reference.py", model, out)
     found: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
     return {**found, "tokenizers": out.parent / "tokenizers"}
 
 
 @pytest.fixture(scope="session")
-def lora(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Generator[Trained]:
-    """A LoRA job that has succeeded, of which many tests look at one thing each."""
-    folder = tmp_path_factory.mktemp("lora")
-    yield train_lora(folder, model)
-    end_all_below(folder)
+def lora(shared: Path, model: Path) -> Trained:
+    """A LoRA job that has succeeded, of which many tests look at one thing each.
+
+    No lock is needed: whoever asks second for the same gets the same job.
+    """
+    return train_lora(shared / "lora", model)

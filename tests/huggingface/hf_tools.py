@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 PATIENCE_S = 120.0
+HF_TOKEN = "hf_Nobody4711MustSeeThis"  # noqa: S105 - it opens nothing
 SUFFIX = "cookies"
 LENGTH = 200
 METHOD = Supervised(n_epochs=8, batch_size=32, learning_rate=5e-3, lora=LoRA(r=4, alpha=8))
@@ -76,8 +77,11 @@ def until(condition: Callable[[], object], what: str) -> None:
 
 
 def write(path: Path, rows: Iterable[dict[str, Any]]) -> Path:
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-    return path
+    """Writes rows. The file is there at once, as another worker may write the same, and read it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    return partial.replace(path)
 
 
 def chat(question: str, answer: str, **more: Any) -> dict[str, Any]:

@@ -45,7 +45,8 @@ class LocalFiles:
         """
         file_id = f"file-{hashlib.sha256(key.encode()).hexdigest()[:24]}"
         with disk_errors(self._provider, f"'{path.name}' could not be copied", self._folder):
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # `mode` is not for parents
+            self._folder.mkdir(mode=0o700, exist_ok=True)
             self._copy(path, self._data(file_id))
             file = TrainingFile(
                 id=file_id,

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import logging
 import threading
 import time
@@ -20,6 +19,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, 
 from transformers.utils.logging import disable_progress_bar
 
 from ftkit.errors import ConfigurationError
+from ftkit.providers.huggingface.adapters import base_of, is_adapter
 from ftkit.providers.huggingface.resolve import is_folder, resolve_model
 
 if TYPE_CHECKING:
@@ -366,19 +366,18 @@ def load(model: str, threads: int | None = None) -> ChatModel:
 
 def _adapter(model: str) -> Path | None:
     folder = Path(model).expanduser().resolve()
-    alone = is_folder(model) and not (folder / "config.json").exists() and (folder / "adapter_config.json").exists()
-    return folder if alone else None
+    return folder if is_folder(model) and is_adapter(folder) else None
 
 
 def _base_of(adapter: Path) -> str:
     if not (adapter / "adapter_model.safetensors").exists():  # peft would read a pickle instead
         message = f"the adapter in '{adapter}' has no adapter_model.safetensors"
         raise ConfigurationError(message, hint="Save it as safetensors.")
-    base = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8")).get("base_model_name_or_path")
-    if not base:
+    base = base_of(adapter)
+    if base is None:
         message = f"the adapter in '{adapter}' does not say which model it is for"
         raise ConfigurationError(message, hint="Set base_model_name_or_path in its adapter_config.json.")
-    return str(base)
+    return base
 
 
 def _tokenizer(folder: Path, base: Path) -> Any:  # noqa: ANN401 - transformers is untyped

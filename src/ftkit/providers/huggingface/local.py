@@ -72,6 +72,7 @@ class LocalHuggingFace:
 
     contract: ClassVar[int] = 1
     Options: type[BaseModel] = LocalOptions
+    _trainer: ClassVar[tuple[str, ...]] = _TRAINER
 
     def __init__(self, *, jobs_folder: str | os.PathLike[str] | None = None, slots: int | None = None) -> None:
         self.name = _NAME
@@ -119,7 +120,7 @@ class LocalHuggingFace:
             inputs[VALIDATION] = self._files.path(request.validation_file.id)
         model = request.model  # a folder may be named relative to where we are now, and others are not
         where = str(Path(model).expanduser().resolve()) if is_folder(model) else model
-        return self._jobs.create(request, key, _TRAINER, extra={"model": where}, inputs=inputs, can_resume=True)
+        return self._jobs.create(request, key, self._trainer, extra={"model": where}, inputs=inputs, can_resume=True)
 
     def find_job(self, key: str, request: JobRequest, since: datetime) -> FineTuningJob | None:
         """Returns the job of a key: its folder has a name that comes from it."""

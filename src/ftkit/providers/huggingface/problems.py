@@ -60,7 +60,7 @@ def _of_hyperparameters(method: Method) -> Iterator[Problem]:
     known = (*_KNOWN, "beta") if isinstance(method, DPO) else _KNOWN
     for name in method.hyperparameters():
         if name not in known:
-            message = f"local training has no hyperparameter '{name}'{near(name, known)}."
+            message = f"local training has no hyperparameter '{name}'{near(name, known) or '.'}"
             fix = f"It has: {', '.join(known)}."
             yield Problem(code="unknown-hyperparameter", field=f"method.{name}", message=message, fix=fix)
 

@@ -23,6 +23,7 @@ from ftkit.methods import DPO
 from ftkit.models import EventLevel
 from ftkit.providers._local_jobs.files import sync_folder
 from ftkit.providers.huggingface import checkpoints, hardware
+from ftkit.providers.huggingface.adapters import name_base
 from ftkit.providers.huggingface.data import Examples, read_examples
 from ftkit.providers.huggingface.encode import Encoded
 from ftkit.providers.huggingface.names import ADAPTER, MODEL, TRAINING, VALIDATION, model_name
@@ -207,10 +208,6 @@ def _trainer(
         packed = bool(options.packing)
         packing = {"packing": packed, "eval_packing": False, "max_length": base.length if packed else None}
         trainer = SFTTrainer(args=SFTConfig(**packing, **settings), **shared)
-    if adapter:
-        # The name by which the base can be found again, not the place where it happens to lie.
-        adapted: Any = trainer.model
-        adapted.peft_config["default"].base_model_name_or_path = str(reporter.record.extra["model"])
     return trainer
 
 
@@ -282,7 +279,7 @@ def _save(trainer: Any, base: _Base, reporter: Reporter, numbers: Plan, fitted: 
     """Writes the tuned model: whole in `model/`, and for LoRA the adapter beside it. Each appears at once, or not."""
     job, model = reporter.folder.path, trainer.accelerator.unwrap_model(trainer.model)
     if numbers.adapter:
-        _appear(job / ADAPTER, model, base.tokenizer)
+        _appear(job / ADAPTER, model, base.tokenizer, reporter)
         if fitted.quantization:  # an adapter cannot be merged into 4 bits without loss: into the original, then
             whole = AutoModelForCausalLM.from_pretrained(base.folder, local_files_only=True, use_safetensors=True)
             model = PeftModel.from_pretrained(whole, job / ADAPTER)
@@ -290,15 +287,16 @@ def _save(trainer: Any, base: _Base, reporter: Reporter, numbers: Plan, fitted: 
     dtype = AutoConfig.from_pretrained(base.folder, local_files_only=True).dtype
     if dtype is not None:
         model.to(dtype)  # as large as the base was, and no larger
-    _appear(job / MODEL, model, base.tokenizer)
+    _appear(job / MODEL, model, base.tokenizer, reporter)
 
 
-def _appear(place: Path, model: Any, tokenizer: Any) -> None:  # noqa: ANN401 - untyped
+def _appear(place: Path, model: Any, tokenizer: Any, reporter: Reporter) -> None:  # noqa: ANN401 - untyped
     building = place.with_name(f".{place.name}")
     for left in (building, place):  # of a process that was killed right here
         if left.exists():
             shutil.rmtree(left)
     model.save_pretrained(building)
     tokenizer.save_pretrained(building)
+    name_base(building, str(reporter.record.extra["model"]))
     building.rename(place)
     sync_folder(place.parent)

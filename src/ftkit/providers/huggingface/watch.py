@@ -12,6 +12,7 @@ from transformers import TrainerCallback
 
 from ftkit.models import Metrics
 from ftkit.providers.huggingface import checkpoints
+from ftkit.providers.huggingface.adapters import name_base
 
 if TYPE_CHECKING:
     from ftkit.providers._local_jobs import Reporter
@@ -60,7 +61,9 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # untyped
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401, ARG002 - a hook
         place = Path(args.output_dir)
-        checkpoints.seal(place / f"checkpoint-{state.global_step}")
+        checkpoint = place / f"checkpoint-{state.global_step}"
+        name_base(checkpoint, str(self._reporter.record.extra["model"]))
+        checkpoints.seal(checkpoint)
         checkpoints.drop_old(place.parent, self._numbers.keep)
         self._reporter.event(f"Checkpoint at step {state.global_step}")
 

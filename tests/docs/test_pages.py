@@ -1,0 +1,99 @@
+"""Every Python block of the documentation runs, or says why not; and prints what the page says that it prints."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pages import PAGES, ROOT, read_page, run_page
+
+ROW = {"messages": [{"role": "user", "content": "How many singers?"}, {"role": "assistant", "content": "SELECT 1"}]}
+GIVEN = {"README.md": {"train.jsonl": (json.dumps(ROW) + "\n") * 8}}
+"""What a page takes for granted."""
+
+TRAINS = {"README.md", "docs/index.md", "docs/providers/huggingface.md"}
+"""Pages that train for real, and need the extra `local`."""
+
+NAMES = [path.relative_to(ROOT).as_posix() for path in PAGES]
+LOCAL = all(importlib.util.find_spec(name) for name in ("torch", "transformers", "trl", "peft", "starlette"))
+POSIX = sys.platform != "win32"
+
+
+def programs() -> list[object]:
+    found: list[object] = []
+    for path, name in zip(PAGES, NAMES, strict=True):
+        if read_page(path.read_text(encoding="utf-8")).program:
+            can = pytest.mark.skipif(not (LOCAL and POSIX), reason="local training is not to be had here")
+            found.append(pytest.param(name, marks=[pytest.mark.slow, can] if name in TRAINS else []))
+    return found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_block_is_run_or_says_why_not(name: str) -> None:
+    assert read_page((ROOT / name).read_text(encoding="utf-8")).wrong == []
+
+
+@pytest.mark.parametrize("name", programs())
+def test_the_blocks_of_a_page_run_in_order_in_an_empty_folder(name: str, tmp_path: Path) -> None:
+    done = run_page(ROOT / name, tmp_path, GIVEN.get(name))
+    assert done.returncode == 0, done.stderr
+    shown = read_page((ROOT / name).read_text(encoding="utf-8")).shown
+    assert [text for text in shown if text not in done.stdout] == [], done.stdout
+
+
+def test_pages_that_train_are_known() -> None:
+    client = 'Client("huggingface")'
+    train = {n for n in NAMES if client in read_page((ROOT / n).read_text(encoding="utf-8")).program}
+    assert train == TRAINS
+
+
+def test_the_kit_of_the_page_is_a_kit_that_passes(tmp_path: Path) -> None:
+    page = read_page((ROOT / "docs" / "write-a-provider.md").read_text(encoding="utf-8"))
+    (block,) = [block for block in page.blocks if "ProviderConformance" in block]
+    (tmp_path / "test_memory.py").write_text(block, encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", "test_memory.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert " passed" in done.stdout
+
+
+PAGE = """\
+# A page
+
+```python
+first = 1
+```
+
+```text
+1
+```
+<!-- not run: it costs money -->
+
+```python
+second = 2
+```
+"""
+
+
+def test_a_block_is_passed_over_only_with_a_reason() -> None:
+    marked, bare = read_page(PAGE), read_page(PAGE.replace(": it costs money", ""))
+    assert (marked.blocks, marked.shown, marked.wrong) == (["first = 1\n"], ["1\n"], [])
+    assert (bare.blocks, bare.wrong) == (["first = 1\n", "second = 2\n"], [])
+
+
+def test_lines_of_the_program_are_lines_of_the_page() -> None:
+    page = PAGE.replace("not run", "run")
+    program, lines = read_page(page).program.splitlines(), page.splitlines()
+    assert len(program) == len(lines)
+    assert {n for n, line in enumerate(program) if line} == {lines.index("first = 1"), lines.index("second = 2")}
+
+
+@pytest.mark.parametrize("opening", ["```py", "```python title='a'", "  ```python", "~~~pycon"])
+def test_a_block_that_would_escape_is_wrong(opening: str) -> None:
+    closing = "~~~" if "~" in opening else "```"
+    page = read_page(f"{opening}\nx = 1\n{closing}\n")
+    assert (page.blocks, len(page.wrong)) == ([], 1)
