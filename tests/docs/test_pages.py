@@ -6,10 +6,13 @@ import importlib.util
 import json
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from pages import PAGES, ROOT, read_page, run_page
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ROW = {"messages": [{"role": "user", "content": "How many singers?"}, {"role": "assistant", "content": "SELECT 1"}]}
 GIVEN = {"README.md": {"train.jsonl": (json.dumps(ROW) + "\n") * 8}}

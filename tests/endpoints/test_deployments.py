@@ -222,11 +222,12 @@ def test_what_a_killed_deploy_left_is_no_obstacle(endpoints: LocalEndpoints, mod
 def test_a_name_never_leaves_the_folder(endpoints: LocalEndpoints, name: str) -> None:
     for verb in (
         lambda: endpoints.deploy(name, "m", "s", {}),
-        lambda: endpoints.get_deployment(name),
         lambda: endpoints.delete_deployment(name),
     ):
         with pytest.raises(ConfigurationError, match="1 to 63 letters, digits"):
             verb()
+    with pytest.raises(NotFoundError, match="no deployment"):  # as for every id that cannot be known
+        endpoints.get_deployment(name)
 
 
 @pytest.mark.parametrize(

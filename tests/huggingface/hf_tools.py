@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 PATIENCE_S = 120.0
-HF_TOKEN = "hf_Nobody4711MustSeeThis"  # noqa: S105 - it opens nothing
+HF_TOKEN = "hf_Nobody4711MustSeeThis"
 SUFFIX = "cookies"
 LENGTH = 200
 METHOD = Supervised(n_epochs=8, batch_size=32, learning_rate=5e-3, lora=LoRA(r=4, alpha=8))

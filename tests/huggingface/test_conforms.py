@@ -121,7 +121,9 @@ class TestLocal(ProviderConformance):
         return FolderWitness(self.folder, self.base)
 
     def request(self, training_file: TrainingFile) -> JobRequest:
-        return JobRequest(model=str(self.base), training_file=training_file, method=Supervised(n_epochs=2), suffix="kit")
+        return JobRequest(
+            model=str(self.base), training_file=training_file, method=Supervised(n_epochs=2), suffix="kit"
+        )
 
     def impossible_requests(self, training_file: TrainingFile) -> Sequence[JobRequest]:
         good = self.request(training_file)

@@ -38,8 +38,10 @@ def test_what_is_cut_or_left_out_is_told_by_line(read: Callable[..., Examples]) 
     assert (found.cut, found.left_out) == ([2, 3, 4, 5, 6, 7, 8], [3])
     assert max(len(row.input_ids) for row in found.rows if not isinstance(row, Pair)) == 60
     assert found.warnings() == [
-        "7 of the training examples are longer than max_length=60 tokens, and their ends were cut off "
-        "(lines 2, 3, 4, 5, 6, ...)",
+        (
+            "7 of the training examples are longer than max_length=60 tokens, and their ends were cut off "
+            "(lines 2, 3, 4, 5, 6, ...)"
+        ),
         "1 of the training examples hold nothing to learn within max_length=60 tokens, and are left out (line 3)",
     ]
 

@@ -27,8 +27,9 @@ from ftkit.models import FineTuningJob, JobStatus
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ftkit import Client
     from hf_tools import Trained
+
+    from ftkit import Client
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("hf-lora")]
 

@@ -103,7 +103,9 @@ def test_long_epochs_have_checkpoints_in_between() -> None:
     assert planned(rows=4001, save_steps=9).save_steps == 9
 
 
-@pytest.mark.parametrize(("rows", "batch", "parts", "steps"), [(10, 4, 1, 3), (10, 4, 2, 3), (9, 8, 8, 2), (1, 8, 1, 1)])
+@pytest.mark.parametrize(
+    ("rows", "batch", "parts", "steps"), [(10, 4, 1, 3), (10, 4, 2, 3), (9, 8, 8, 2), (1, 8, 1, 1)]
+)
 def test_steps_are_counted_as_transformers_counts_them(rows: int, batch: int, parts: int, steps: int) -> None:
     found = planned(Supervised(batch_size=batch), rows=rows, gradient_accumulation_steps=parts)
     assert found.steps_per_epoch(rows) == steps
@@ -183,9 +185,7 @@ def test_other_names_are_none_of_ours(name: str) -> None:
 # -- resolve ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_path_is_told_from_a_name_on_the_hub(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_path_is_told_from_a_name_on_the_hub(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(is_folder(path) for path in (str(model), "./x", "../x", "~/x", "/x"))
     assert not any(is_folder(name) for name in ("gpt2", "org/model", "x" * 5000, "nul\0byte"))
     monkeypatch.chdir(tmp_path)

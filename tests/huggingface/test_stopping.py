@@ -109,9 +109,7 @@ def test_a_job_is_stopped_in_every_way_and_goes_on(model: Path, tmp_path: Path) 
     assert client.cancel_job(job) == cancelled
 
 
-def test_cancelled_while_the_base_is_built_it_leaves_no_base(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_cancelled_while_the_base_is_built_it_leaves_no_base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = tmp_path / "cache"
     monkeypatch.setenv("FTKIT_CACHE", str(cache))
     client = client_of(tmp_path)

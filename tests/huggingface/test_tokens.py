@@ -129,7 +129,7 @@ def test_a_tokenizer_that_cannot_be_read_is_told_as_such(folder: Path) -> None:
         with pytest.raises(ConfigurationError, match=f"{name} of the model 'm' cannot be read"):
             Tokens.load(folder, "m")
     (folder / "tokenizer.json").unlink()
-    with pytest.raises(ConfigurationError, match="'m' has no tokenizer.json"):
+    with pytest.raises(ConfigurationError, match=r"'m' has no tokenizer\.json"):
         Tokens.load(folder, "m")
 
 

@@ -178,10 +178,10 @@ class LocalEndpoints:
         Raises:
             NotFoundError: There is none of that name.
         """
-        place = self._place(name)
-        known = self._known(place)
-        if known is None:
-            message = f"no deployment '{name}'"
+        place = self._place(name) if _NAME.fullmatch(name) else None
+        known = self._known(place) if place else None
+        if place is None or known is None:
+            message = f"no deployment '{name[:80]}'"
             raise self._error(NotFoundError, message, hint="client.list_deployments() names those there are.")
         state = self._state(place)
         alive = state if state is not None and is_alive(state.process) else None

@@ -218,8 +218,7 @@ class LocalJobs:
         with self._holding(place):
             now = self.get(job)
             if now.status is not JobStatus.PAUSED:
-                message = f"job '{job}' is {now.provider_status}: only a paused one can be resumed"
-                raise self._error(ConflictError, message, None)
+                raise self._not_paused(now)
             state = place.state()
             again = {"word": "queued", "run": state.run + 1, "asker": this_process(), "runner": None, "error": None}
             with disk_errors(self._provider, "the job could not be resumed", place.path):
@@ -322,6 +321,8 @@ class LocalJobs:
         handle = try_lock(place.path / LOCK)
         while handle is None:
             now = self.get(place.id)
+            if now.status.is_terminal:  # whoever holds the lock is about to let go of it
+                raise self._not_paused(now)
             if now.status is not JobStatus.PAUSED or time.monotonic() >= deadline:
                 message = f"job '{place.id}' is {now.provider_status}, and its process is there"
                 raise self._error(ConflictError, message, "Try again in a minute.")
@@ -341,6 +342,10 @@ class LocalJobs:
             if state.runner is not None or time.monotonic() >= deadline or not place.is_alive():
                 return state.runner
             time.sleep(_POLL_S)
+
+    def _not_paused(self, job: FineTuningJob) -> ProviderError:
+        message = f"job '{job.id}' is {job.provider_status}: only a paused one can be resumed"
+        return self._error(ConflictError, message, None)
 
     def _error(self, kind: type[ProviderError], message: str, hint: str | None) -> ProviderError:
         return kind(message, provider=self._provider, hint=hint)

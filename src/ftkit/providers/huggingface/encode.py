@@ -185,7 +185,7 @@ def _shown(messages: Messages) -> Messages:
 
 
 def _conversation(messages: Messages, tools: list[dict[str, Any]] | None, tokens: Tokens) -> tuple[str, list[Span]]:
-    """Writes a conversation out, and finds the assistant's messages in it: by the template's own marks, if it has any."""
+    """Writes a conversation out, and finds the answers in it, by the template's own marks if it has any."""
     shown = _shown(messages)
     text, marked = tokens.render_marked(shown, tools)
     answers = [n for n, message in enumerate(messages) if message["role"] == "assistant"]

@@ -30,19 +30,23 @@ def is_folder(model: str) -> bool:
 def model_problem(model: str) -> str | None:
     """Says what is certainly wrong with a model name, without asking anybody; None if it may be right."""
     if is_folder(model):
-        try:
-            folder = Path(model).expanduser()
-            if not folder.is_dir():
-                return f"there is no folder '{model}'"
-        except (OSError, RuntimeError) as error:  # too long a name; or ~somebody who is nobody
-            return f"there is no folder '{model[:200]}': {str(error)[:200]}"
-        if not (folder / "config.json").is_file():
-            return f"the folder '{model}' holds no model: config.json is missing"
-        return None
+        return _folder_problem(model)
     if model.startswith("ftkit/") and model != small.NAME:
         return f"ftkit has no model '{model}'; its one own model is '{small.NAME}'"
     if not _HUB_NAME.fullmatch(model):
         return f"'{model[:200]}' is neither a folder nor a name on the Hub (organisation/model)"
+    return None
+
+
+def _folder_problem(model: str) -> str | None:
+    try:
+        folder = Path(model).expanduser()
+        if not folder.is_dir():
+            return f"there is no folder '{model}'"
+    except (OSError, RuntimeError) as error:  # too long a name; or ~somebody who is nobody
+        return f"there is no folder '{model[:200]}': {str(error)[:200]}"
+    if not (folder / "config.json").is_file():
+        return f"the folder '{model}' holds no model: config.json is missing"
     return None
 
 
