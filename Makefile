@@ -8,6 +8,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 export HF_HUB_DISABLE_TELEMETRY ?= 1
+export NO_MKDOCS_2_WARNING ?= 1
 
 .PHONY: demo test check full format clean clean-demo benchmarks docs help
 help:
