@@ -38,6 +38,7 @@ from ftkit.errors import (
 from ftkit.methods import Settings
 from ftkit.models import Deployment, DeploymentStatus, Noun, UtcDatetime
 from ftkit.providers._chat_wire import ChatEndpoint
+from ftkit.providers._disk import log_tail, write_atomically
 from ftkit.providers._processes import ProcessId, end_group, is_alive, start_detached
 
 if TYPE_CHECKING:
@@ -56,8 +57,6 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _GRACE_S = 5.0
 _POLL_S = 0.05
 _LOCK_WAIT_S = 30.0
-_TAIL_LINES = 15
-_TAIL_BYTES = 4000
 _N = TypeVar("_N", bound=Noun)
 _OURS = (sys.executable, "-P", "-m", "ftkit.providers.huggingface.serve")  # -P: no module of the user's folder
 
@@ -108,13 +107,6 @@ class _Endpoint(Noun):
     model: str
     source: str
     created_at: UtcDatetime
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Writes a file so that nobody ever sees half of it."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
 
 
 class LocalEndpoints:
@@ -331,7 +323,7 @@ class LocalEndpoints:
             if state and state.ready:
                 return
             if time.monotonic() >= deadline:
-                message = f"the endpoint was not ready within {options.start_timeout_s:g} s{self._tail(place)}"
+                message = f"the endpoint was not ready within {options.start_timeout_s:g} s{log_tail(place / _LOG)}"
                 hint = "Give it longer, with the deployment option start_timeout_s."
                 raise self._error(ProviderError, message, hint=hint)
             time.sleep(_POLL_S)
@@ -345,17 +337,7 @@ class LocalEndpoints:
 
     def _why(self, place: Path, state: ServerState | None) -> str:
         problem = state.problem if state else None
-        return f"{problem or 'its process has ended'}{self._tail(place)}"
-
-    @staticmethod
-    def _tail(place: Path) -> str:
-        try:
-            with (place / _LOG).open("rb") as file:
-                file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
-                lines = file.read().decode(errors="replace").splitlines()
-        except FileNotFoundError:
-            return ""
-        return "".join(f"\n  {line}" for line in ["the end of its log:", *lines[-_TAIL_LINES:]]) if lines else ""
+        return f"{problem or 'its process has ended'}{log_tail(place / _LOG)}"
 
     def _end(self, place: Path) -> None:
         state = self._state(place)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -12,7 +11,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError
 
 from ftkit.errors import ProviderError
 from ftkit.models import FineTuningJob, JobEvent, JobRequest, JobStatus, Noun, UtcDatetime
-from ftkit.providers._local_jobs.files import locked, write_atomically
+from ftkit.providers._disk import locked, log_tail, write_atomically
 from ftkit.providers._processes import ProcessId, is_alive
 
 if TYPE_CHECKING:
@@ -43,8 +42,6 @@ WORDS: Mapping[str, JobStatus] = {
 
 Want = Literal["paused", "cancelled"]
 
-_TAIL_LINES = 15
-_TAIL_BYTES = 4000
 _N = TypeVar("_N", bound=Noun)
 
 
@@ -205,13 +202,7 @@ class JobFolder:
 
     def tail(self) -> str:
         """Returns the end of the log, ready to be added to a message; empty if there is none."""
-        try:
-            with (self.path / LOG).open("rb") as file:
-                file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
-                lines = file.read().decode(errors="replace").splitlines()
-        except FileNotFoundError:
-            return ""
-        return "".join(f"\n  {line}" for line in ["the end of its log:", *lines[-_TAIL_LINES:]]) if lines else ""
+        return log_tail(self.path / LOG)
 
     def _settled_state(self) -> tuple[JobState, bool]:
         """Reads how far it is, and whether its process is there; both of the same moment."""

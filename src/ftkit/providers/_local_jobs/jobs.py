@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import ConflictError, NotFoundError, ProviderError
 from ftkit.models import FineTuningJob, JobEvent, JobRequest, JobStatus, Page
-from ftkit.providers._local_jobs.files import disk_errors, require_posix, sync_folder, try_lock, write_atomically
+from ftkit.providers._disk import disk_errors, require_posix, sync, try_lock, write_atomically
 from ftkit.providers._local_jobs.folder import JOB_ID, LOCK, LOG, REQUEST, WORDS, JobFolder, JobRecord, JobState
 from ftkit.providers._processes import ProcessId, end_group, is_alive, start_detached, this_process
 
@@ -245,7 +245,7 @@ class LocalJobs:
                 if place.exists():
                     return False
                 raise
-            sync_folder(self.folder)
+            sync(self.folder)
             return True
         finally:
             if handle is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ftkit.errors import ConflictError
 from ftkit.models import EventLevel, JobEvent, Metrics
-from ftkit.providers._local_jobs.files import write_atomically
+from ftkit.providers._disk import write_atomically
 from ftkit.providers._local_jobs.folder import EVENTS, WORDS, JobFolder, JobState
 
 if TYPE_CHECKING:

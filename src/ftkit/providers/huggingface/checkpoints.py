@@ -8,7 +8,6 @@ differs from it, is torn.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from datetime import UTC, datetime
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from ftkit.models import Noun, UtcDatetime
-from ftkit.providers._local_jobs.files import sync_folder, write_atomically
+from ftkit.providers._disk import sync, write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,8 +45,8 @@ def seal(folder: Path) -> None:
     """Marks a checkpoint as whole, once all of it is on disk."""
     files = [path for path in sorted(folder.iterdir()) if path.is_file() and path.name != _MARK]
     for path in files:
-        _sync(path)
-    sync_folder(folder)
+        sync(path)
+    sync(folder)
     step = int(_step(folder) or 0)
     mark = Mark(step=step, files={path.name: path.stat().st_size for path in files}, created_at=datetime.now(UTC))
     write_atomically(folder / _MARK, mark.model_dump_json(indent=2), durable=True)
@@ -111,11 +110,3 @@ def _folders(job: Path) -> list[Path]:
 def _step(folder: Path) -> int | None:
     match = _NAME.fullmatch(folder.name)
     return int(match[1]) if match else None
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from ftkit.errors import NotFoundError, ProviderError
 from ftkit.models import Page, TrainingFile
-from ftkit.providers._local_jobs.files import disk_errors, sync_folder, write_atomically
+from ftkit.providers._disk import disk_errors, sync, write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -124,7 +124,7 @@ class LocalFiles:
             partial.replace(target)
         finally:
             partial.unlink(missing_ok=True)
-        sync_folder(target.parent)
+        sync(target.parent)
 
     def _data(self, file_id: str) -> Path:
         return self._folder / f"{file_id}.jsonl"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -225,9 +226,10 @@ class LocalHuggingFace:
         place = self._jobs.place(job_id).path
         gone = [place / checkpoints.FOLDER / f"checkpoint-{step}"] if step is not None else []
         gone = gone or [place / name for name in (MODEL, ADAPTER, checkpoints.FOLDER)]
-        if self._jobs.get(job_id).status in {JobStatus.QUEUED, JobStatus.RUNNING, JobStatus.VALIDATING}:
+        job = self._jobs.get(job_id)
+        if not job.status.is_terminal and (job.status is not JobStatus.PAUSED or step is None):
             raise ConflictError(f"job '{job_id}' is still at work", provider=_NAME, hint="Cancel it first.")
-        if not gone[0].exists():
+        if not any(folder.exists() for folder in gone):  # some may be gone already, if we were killed here
             raise NotFoundError(f"no model '{model}'", provider=_NAME)
         for folder in gone:
             checkpoints.remove(folder)
@@ -251,15 +253,20 @@ class LocalHuggingFace:
 
     def get_deployment(self, name: str) -> Deployment:
         """Reads a deployment."""
-        return self._endpoints.get_deployment(name)
+        try:
+            return self._endpoints.get_deployment(name)
+        except ConfigurationError as error:  # nothing can have that name
+            message = f"no deployment '{name[:80]}'".replace("\0", "")
+            raise NotFoundError(message, provider=_NAME, hint=error.message[:200]) from error
 
     def list_deployments(self) -> list[Deployment]:
         """Lists all deployments."""
         return self._endpoints.list_deployments()
 
     def delete_deployment(self, name: str) -> None:
-        """Ends a deployment; one that is gone already is no error."""
-        self._endpoints.delete_deployment(name)
+        """Ends a deployment; one that is gone already, or that can never have been, is no error."""
+        with suppress(ConfigurationError):
+            self._endpoints.delete_deployment(name)
 
     def chat(self, deployment: Deployment, messages: Sequence[ChatMessage], options: ChatOptions) -> ChatReply:
         """Asks a deployed model."""

@@ -32,7 +32,8 @@ from starlette.middleware import Middleware
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from ftkit.providers._local_endpoints import SERVER, SERVER_LOCK, TOKEN, ServerState, write_atomically
+from ftkit.providers._disk import write_atomically
+from ftkit.providers._local_endpoints import SERVER, SERVER_LOCK, TOKEN, ServerState
 from ftkit.providers._processes import this_process
 from ftkit.providers.huggingface.chat_requests import (
     ChatRequest,

@@ -21,7 +21,7 @@ from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer  # pyright: ignore[
 
 from ftkit.methods import DPO
 from ftkit.models import EventLevel
-from ftkit.providers._local_jobs.files import sync_folder
+from ftkit.providers._disk import sync
 from ftkit.providers.huggingface import checkpoints, hardware
 from ftkit.providers.huggingface.adapters import name_base
 from ftkit.providers.huggingface.data import Examples, read_examples
@@ -299,4 +299,4 @@ def _appear(place: Path, model: Any, tokenizer: Any, reporter: Reporter) -> None
     tokenizer.save_pretrained(building)
     name_base(building, str(reporter.record.extra["model"]))
     building.rename(place)
-    sync_folder(place.parent)
+    sync(place.parent)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
+_TAIL_LINES = 15
+_TAIL_BYTES = 4000
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -47,16 +49,27 @@ def write_atomically(path: Path, text: str, *, durable: bool = False) -> None:
         partial.unlink(missing_ok=True)
         raise
     if durable:
-        sync_folder(path.parent)
+        sync(path.parent)
 
 
-def sync_folder(folder: Path) -> None:
-    """Returns when the names in a folder would survive a loss of power."""
-    handle = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Returns when a file, or the names in a folder, would survive a loss of power."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def log_tail(path: Path) -> str:
+    """Returns the end of a log, ready to be added to a message; empty if there is none."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
+            lines = file.read().decode(errors="replace").splitlines()
+    except FileNotFoundError:
+        return ""
+    return "".join(f"\n  {line}" for line in ["the end of its log:", *lines[-_TAIL_LINES:]]) if lines else ""
 
 
 def try_lock(path: Path) -> int | None:
