@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from ftkit import errors
+from ftkit.errors import ConfigurationError
+from ftkit.methods import parse_method
 from ftkit.models import (
     DPO,
     Deployment,
@@ -162,3 +164,14 @@ def test_an_error_tells_provider_request_and_what_to_do() -> None:
         "limit reached", provider="acme", request_id="req_1", status_code=429, hint="Ask for more."
     )
     assert str(error) == "acme: limit reached (request id req_1)\n  -> Ask for more."
+
+
+@pytest.mark.parametrize("method", ["dpo", DPO])
+def test_a_method_by_its_name_or_class_is_told_how_to_be_written(method: object) -> None:
+    with pytest.raises(ConfigurationError, match=r"write DPO\(\.\.\.\)"):
+        parse_method(method)
+
+
+def test_an_unknown_method_is_named() -> None:
+    with pytest.raises(ConfigurationError, match="unknown fine-tuning method 'supervisd'; did you mean 'supervised'"):
+        parse_method("supervisd")

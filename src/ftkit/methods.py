@@ -70,7 +70,9 @@ def explain(model: type[BaseModel], error: ValidationError, noun: str) -> str:
             plain = value is None or isinstance(value, (bool, int, float, str))
             hidden = not plain or any(names_secret(str(part)) for part in item["loc"])
             got = f"a {type(value).__name__}" if hidden else repr(value)
-            lines.append(f"{model.__name__}.{field}: {item['msg']} (got {got}).")
+            lines.append(
+                f"{model.__name__}.{field}: {item['msg'].removeprefix('Value error, ').rstrip('.')} (got {got})."
+            )
     return "\n".join(lines)
 
 
@@ -232,7 +234,11 @@ def parse_method(value: object) -> Method:
     """
     if isinstance(value, Method):
         return value
-    fields = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+    meant = Method.registry.get(value) if isinstance(value, str) else value
+    if isinstance(meant, type) and issubclass(meant, Method):
+        message = f"a fine-tuning method is an object with its hyperparameters: write {meant.__name__}(...)."
+        raise ConfigurationError(message)
+    fields: dict[str, Any] = cast("dict[str, Any]", value) if isinstance(value, dict) else {"type": value}
     name = fields.get("type")
     if not isinstance(name, str) or name not in Method.registry:
         known = ", ".join(sorted(Method.registry))

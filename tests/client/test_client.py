@@ -270,7 +270,7 @@ def test_labels_that_the_provider_does_not_keep_are_refused_before_the_upload(
     ("arguments", "message"),
     [
         ({"model": ""}, r"JobRequest\.model"),
-        ({"model": "base", "method": "supervised"}, r"JobRequest\.method.*unknown fine-tuning method"),
+        ({"model": "base", "method": "supervised"}, r"JobRequest\.method.*write Supervised"),
         ({"model": "base", "provider_options": 3}, r"JobRequest\.provider_options"),
         ({"model": "base", "provider_options": {"layers": {"a", "b"}}}, "a set has no order"),
         ({"model": "base", "provider_options": {"a": [{"b": float("nan")}]}}, "nan cannot be written"),
