@@ -173,7 +173,7 @@ class LocalEndpoints:
         place = self._place(name) if _NAME.fullmatch(name) else None
         known = self._known(place) if place else None
         if place is None or known is None:
-            message = f"no deployment '{name[:80]}'"
+            message = f"no deployment '{name[:80]}'".replace("\0", "")
             raise self._error(NotFoundError, message, hint="client.list_deployments() names those there are.")
         state = self._state(place)
         alive = state if state is not None and is_alive(state.process) else None

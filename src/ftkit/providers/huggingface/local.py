@@ -253,11 +253,7 @@ class LocalHuggingFace:
 
     def get_deployment(self, name: str) -> Deployment:
         """Reads a deployment."""
-        try:
-            return self._endpoints.get_deployment(name)
-        except ConfigurationError as error:  # nothing can have that name
-            message = f"no deployment '{name[:80]}'".replace("\0", "")
-            raise NotFoundError(message, provider=_NAME, hint=error.message[:200]) from error
+        return self._endpoints.get_deployment(name)
 
     def list_deployments(self) -> list[Deployment]:
         """Lists all deployments."""
