@@ -106,7 +106,8 @@ class BarProgress:
 
     def say(self, text: str) -> None:
         """Writes a line above the bar."""
-        (self._bar or _bar_class()).write(text, file=sys.stderr)
+        bar = _bar_class() if self._bar is None else self._bar  # a bar without a total has no truth value
+        bar.write(text, file=sys.stderr)
 
     def close(self) -> None:
         """Leaves the bar where it is, and ends the line."""

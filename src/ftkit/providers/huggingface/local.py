@@ -21,6 +21,7 @@ from ftkit.models import (
     RecordKind,
 )
 from ftkit.providers._local_jobs import LocalJobs
+from ftkit.providers._local_jobs.folder import JOB_ID
 from ftkit.providers.huggingface import checkpoints
 from ftkit.providers.huggingface.files import LocalFiles
 from ftkit.providers.huggingface.names import ADAPTER, MODEL, TRAINING, VALIDATION, model_name, parse_model_name
@@ -242,6 +243,8 @@ class LocalHuggingFace:
             return self._endpoints.deploy(name, str(self._model_folder(target.id, None)), target.id, options)
         if isinstance(target, Checkpoint):
             return self._endpoints.deploy(name, str(self._model_folder(target.job_id, target.step)), target.id, options)
+        if JOB_ID.fullmatch(target):
+            return self.deploy(self._jobs.get(target), name, options)
         ours = parse_model_name(target)
         if ours:
             return self._endpoints.deploy(name, str(self._model_folder(*ours)), target, options)
