@@ -161,14 +161,15 @@ class LineProgress:
     def update(self, job: FineTuningJob, events: Sequence[JobEvent]) -> None:
         """Writes what is new."""
         for event in events:
-            if event.metrics is None:
-                self._write(job, event.message)
+            if event.metrics is None:  # without the step: it may have happened long before that
+                self.say(f"{job.id[:20]}: {event.message}")
+        numbers = [event for event in events if event.metrics is not None]
         before = self._last.get(job.id)
         turned = before is None or job.status is not before.status
-        moved = bool(events) or before is None or job.step != before.step
+        moved = bool(numbers) or before is None or job.step != before.step
         due = time.monotonic() - self._line_at.get(job.id, float("-inf")) >= _LINE_EVERY_S * len(self._last)
         if turned or (moved and due):
-            self._write(job, headline(job, [e for e in events if e.metrics is not None]))
+            self._write(job, headline(job, numbers))
             self._line_at[job.id] = time.monotonic()
         self._last[job.id] = job
 

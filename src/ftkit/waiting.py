@@ -419,5 +419,5 @@ def outcome(job: FineTuningJob, resume: str) -> FineTuningJob:
     if job.status is JobStatus.CANCELLED:
         raise JobCancelledError(f"{job.id} was cancelled", job)
     if job.status is JobStatus.PAUSED:
-        raise JobPausedError(f"{job.id} is paused: {job.error or 'nobody says why'}", job, hint=resume)
+        raise JobPausedError(f"{job.id} is paused{': ' if job.error else ''}{job.error or ''}", job, hint=resume)
     return job
