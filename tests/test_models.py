@@ -175,3 +175,12 @@ def test_a_method_by_its_name_or_class_is_told_how_to_be_written(method: object)
 def test_an_unknown_method_is_named() -> None:
     with pytest.raises(ConfigurationError, match="unknown fine-tuning method 'supervisd'; did you mean 'supervised'"):
         parse_method("supervisd")
+
+
+def test_a_field_of_several_types_is_refused_in_one_line() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Supervised(n_epochs="three")  # type: ignore[arg-type]
+    assert str(caught.value) == (
+        "Supervised.n_epochs: Input should be a valid integer, unable to parse string as an integer, "
+        "or Input should be 'auto' (got 'three')."
+    )

@@ -155,7 +155,7 @@ class Client:
 
     def list_files(self, *, after: str | None = None, limit: int = 20) -> Page[TrainingFile]:
         """Lists uploaded files, newest first."""
-        return read(self._able(abilities.ReadsFiles).list_files, after, limit)
+        return read(self._able(abilities.ReadsFiles).list_files, after, _checked(limit))
 
     def get_file(self, file: TrainingFile | str) -> TrainingFile:
         """Reads what the provider knows of a file."""
@@ -282,7 +282,7 @@ class Client:
 
     def list_jobs(self, *, after: str | None = None, limit: int = 20) -> Page[FineTuningJob]:
         """Lists jobs, newest first; `after` takes the `next` of the page before."""
-        page = read(self._provider.list_jobs, after, limit)
+        page = read(self._provider.list_jobs, after, _checked(limit))
         return page.model_copy(update={"items": tuple(self._mine(job) for job in page.items)})
 
     def cancel_job(self, job: FineTuningJob | str) -> FineTuningJob:
@@ -299,7 +299,7 @@ class Client:
 
     def list_events(self, job: FineTuningJob | str, *, after: str | None = None, limit: int = 100) -> Page[JobEvent]:
         """Lists the events of a job, oldest first; `after` takes an event's id, or the `next` of a page."""
-        return read(self._able(abilities.ListsEvents).list_events, self._id(job), after, limit)
+        return read(self._able(abilities.ListsEvents).list_events, self._id(job), after, _checked(limit))
 
     def list_checkpoints(self, job: FineTuningJob | str) -> list[Checkpoint]:
         """Lists the checkpoints of a job, newest first."""
@@ -611,6 +611,13 @@ class Client:
     def _deployment(self, deployment: Deployment | str) -> Deployment:
         name = self._id(deployment)
         return deployment if isinstance(deployment, Deployment) else self.get_deployment(name)
+
+
+def _checked(limit: int) -> int:
+    if limit < 1:
+        message = f"limit is the most entries of a page, 1 or more (got {limit!r})"
+        raise ConfigurationError(message)
+    return limit
 
 
 def _messages(messages: object) -> list[ChatMessage]:

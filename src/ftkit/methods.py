@@ -38,6 +38,10 @@ _SECRET = re.compile(
 )
 
 
+_INNER = re.compile(r"constrained-\w+|literal\[.*\]|function-\w+\[.*\]")
+"""What pydantic calls the members of a union, in the place of an error."""
+
+
 def near(word: str, known: Iterable[str]) -> str:
     """Returns "; did you mean 'x'?" for the nearest known word, or nothing."""
     found = difflib.get_close_matches(word, list(known), n=1)
@@ -58,8 +62,10 @@ def explain(model: type[BaseModel], error: ValidationError, noun: str) -> str:
         noun: What a field of it is called in the message, such as "hyperparameter".
     """
     lines: list[str] = []
+    wrong: dict[str, list[str]] = {}  # a field that takes several types is refused by each of them
+    shown: dict[str, str] = {}
     for item in error.errors(include_url=False):
-        field = ".".join(str(part) for part in item["loc"]) or model.__name__
+        field = ".".join(str(part) for part in item["loc"] if not _INNER.fullmatch(str(part))) or model.__name__
         if item["type"] == "extra_forbidden":
             known = [name for name in model.model_fields if name != "type"]
             has = f"It has: {', '.join(known) or 'none'}."
@@ -69,10 +75,9 @@ def explain(model: type[BaseModel], error: ValidationError, noun: str) -> str:
             value: object = item["input"]
             plain = value is None or isinstance(value, (bool, int, float, str))
             hidden = not plain or any(names_secret(str(part)) for part in item["loc"])
-            got = f"a {type(value).__name__}" if hidden else repr(value)
-            lines.append(
-                f"{model.__name__}.{field}: {item['msg'].removeprefix('Value error, ').rstrip('.')} (got {got})."
-            )
+            shown[field] = f"a {type(value).__name__}" if hidden else repr(value)
+            wrong.setdefault(field, []).append(item["msg"].removeprefix("Value error, ").rstrip("."))
+    lines += [f"{model.__name__}.{field}: {', or '.join(why)} (got {shown[field]})." for field, why in wrong.items()]
     return "\n".join(lines)
 
 

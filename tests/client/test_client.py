@@ -463,3 +463,8 @@ def test_a_pace_that_is_none_is_refused(client: Client) -> None:
     for arguments in ({"poll_s": -1}, {"timeout_s": float("nan")}, {"stall_s": "10"}):
         with pytest.raises(ConfigurationError, match=f"{next(iter(arguments))} is a number of seconds"):
             client.wait("job-1", **arguments)  # type: ignore[arg-type]
+
+
+def test_a_page_of_nothing_is_refused(client: Client) -> None:
+    with pytest.raises(ConfigurationError, match="limit is the most entries of a page, 1 or more"):
+        client.list_jobs(limit=0)
