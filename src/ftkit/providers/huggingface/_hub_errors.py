@@ -6,11 +6,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ftkit.errors import CredentialsError, NotFoundError, ProviderError, ProviderUnavailableError
+from ftkit.methods import near
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
 _PROVIDER = "huggingface"
+_OURS = ("small", "ftkit/small")
 _UNAUTHORIZED, _NOT_FOUND, _SERVER_ERROR = 401, 404, 500
 _TOKEN_HINT = "Set HF_TOKEN to a token that may read it (https://huggingface.co/settings/tokens)."  # noqa: S105 - a hint
 
@@ -52,7 +54,7 @@ def _answered(model: str, error: Exception) -> Exception:
         hint = f"Ask for access at https://huggingface.co/{model}. {_TOKEN_HINT}"
         return CredentialsError(message, hint=hint)
     if isinstance(error, RepositoryNotFoundError) or status == _NOT_FOUND:
-        message = f"the Hub has no model '{model}', or it is private"
+        message = f"the Hub has no model '{model}', or it is private{near(model, _OURS)}"
         hint = f"Look for it at https://huggingface.co/models. If it is private: {_TOKEN_HINT}"
         return NotFoundError(message, provider=_PROVIDER, request_id=request_id, status_code=status, hint=hint)
     if status == _UNAUTHORIZED:
@@ -67,6 +69,7 @@ def _answered(model: str, error: Exception) -> Exception:
 def _unreachable(
     model: str, why: str, request_id: str | None = None, status: int | None = None
 ) -> ProviderUnavailableError:
-    message = f"'{model}' is not in the Hub's cache on this machine, and the Hub cannot be asked: {why}"
+    reason = f"{why.rstrip('.')}{near(model, _OURS)}"
+    message = f"'{model}' is not in the Hub's cache on this machine, and the Hub cannot be asked: {reason}"
     hint = "See that the network is there and HF_HUB_OFFLINE is not set; or give a folder, or the model 'ftkit/small'."
     return ProviderUnavailableError(message, provider=_PROVIDER, request_id=request_id, status_code=status, hint=hint)
