@@ -44,6 +44,7 @@ def test_every_block_is_run_or_says_why_not(name: str) -> None:
 def test_the_blocks_of_a_page_run_in_order_in_an_empty_folder(name: str, tmp_path: Path) -> None:
     done = run_page(ROOT / name, tmp_path, GIVEN.get(name))
     assert done.returncode == 0, done.stderr
+    assert name in TRAINS or done.stderr == ""  # progress is shown there
     shown = read_page((ROOT / name).read_text(encoding="utf-8")).shown
     assert [text for text in shown if text not in done.stdout] == [], done.stdout
 

@@ -19,8 +19,8 @@ class LocalOptions(Settings):
     What the machine cannot do is replaced, and told as a warning in the job's events.
 
     Attributes:
-        gradient_accumulation_steps: Batches a step; 1.
-        gradient_checkpointing: Compute activations anew to save memory; on a GPU only.
+        gradient_accumulation_steps: Parts in which the batch of a step is computed; 1.
+        gradient_checkpointing: Compute activations anew to save memory; on with a GPU, else off.
         precision: Of the computation; "auto" is bf16 where the device has it, else fp32.
         quantization: Hold the base model in 4 or 8 bits while an adapter is trained on it (needs a GPU and LoRA).
         attention: Implementation of attention; "auto" is sdpa.

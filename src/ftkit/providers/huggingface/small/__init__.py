@@ -1,6 +1,6 @@
-"""`ftkit/small`: a language model of three million weights, made on the spot where none can be downloaded.
+"""`ftkit/small`: a language model of two million weights, made on the spot where none can be downloaded.
 
-A Llama with a tokenizer and a chat template of its own, pre-trained in about a minute on texts that are made for it,
+A Llama with a tokenizer and a chat template of its own, pre-trained in a minute or two on texts made for it,
 all from a fixed seed. It knows next to nothing; it is there so that LoRA has something to stand on, and so that the
 whole path (upload, train, deploy, chat) really runs on any laptop. See docs/decisions/0001-own-small-model.md.
 
