@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError
@@ -193,12 +193,18 @@ class JobFolder:
 
     def events(self) -> list[JobEvent]:
         """Reads all events, oldest first. A line that was torn off by a crash is left out."""
+        return list(self.events_after(0))
+
+    def events_after(self, number: int) -> Iterator[JobEvent]:
+        """Reads the events with higher ids, oldest first. Who follows a job asks often: the others are not made."""
         try:
             text = (self.path / EVENTS).read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
-            return []
-        found = (self._event(line) for line in text.split("\n")[:-1])  # what has no end is still being written, or torn
-        return [event for event in found if event is not None]
+            return
+        for line in text.split("\n")[:-1]:  # what has no end is still being written, or torn
+            event = self._event(line, number)
+            if event is not None:
+                yield event
 
     def tail(self) -> str:
         """Returns the end of the log, ready to be added to a message; empty if there is none."""
@@ -233,10 +239,13 @@ class JobFolder:
             return _Standing(word="interrupted", error=f"interrupted: {how}{self.tail()}")
         return _Standing(word="failed", error=f"{how} without a word{self.tail()}")
 
-    def _event(self, line: str) -> JobEvent | None:
+    def _event(self, line: str, after: int) -> JobEvent | None:
         try:
-            return JobEvent.model_validate({**json.loads(line), "job_id": self.id})
-        except (ValueError, TypeError):  # a crash of the whole machine can leave anything
+            fields = json.loads(line)
+            if int(fields["id"]) <= after:
+                return None
+            return JobEvent.model_validate({**fields, "job_id": self.id})
+        except (ValueError, TypeError, KeyError):  # a crash of the whole machine can leave anything
             return None
 
     def _read(self, name: str, noun: type[_N]) -> _N:

@@ -11,6 +11,7 @@ import time
 import uuid
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import ConflictError, NotFoundError, ProviderError
@@ -166,12 +167,11 @@ class LocalJobs:
         Raises:
             NotFoundError: There is no such job, or `after` is no id of an event.
         """
-        events = self.place(job).events()
-        if after is not None:
-            if not after.isascii() or not after.isdigit() or len(after) > _LONGEST_NUMBER:
-                raise self._error(NotFoundError, f"no event '{after[:80]}' in job '{job}'", None)
-            # By number, not by place: the event itself may have been taken back when the job went on.
-            events = [event for event in events if int(event.id) > int(after)]
+        place = self.place(job)
+        if after is not None and (not after.isascii() or not after.isdigit() or len(after) > _LONGEST_NUMBER):
+            raise self._error(NotFoundError, f"no event '{after[:80]}' in job '{job}'", None)
+        # By number, not by place: the event itself may have been taken back when the job went on.
+        events = list(islice(place.events_after(int(after or 0)), limit + 1))
         page = tuple(events[:limit])
         return Page(items=page, next=page[-1].id if len(events) > limit else None)
 

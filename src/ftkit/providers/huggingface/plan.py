@@ -32,12 +32,14 @@ if TYPE_CHECKING:
     from ftkit.providers.huggingface.options import LocalOptions
 
 LONGEST = 1024
+TINY = 5 * 10**7
+"""Models with fewer weights learn at higher rates, and compute on one thread."""
+
 _EPOCHS = 3
 _BATCH = 8
 _SEED = 42
 _BETA = 0.1
 _BILLION = 10**9
-_TINY = 5 * 10**7
 _SAVE_STEPS = 500
 _KEEP = 3
 
@@ -175,7 +177,7 @@ def _adapter(asked: LoRA | bool | None, weights: int, *, quantized: bool) -> Ada
 
 
 def _learning_rate(weights: int, *, lora: bool, is_dpo: bool) -> float:
-    if weights < _TINY:
+    if weights < TINY:
         return 1e-4 if is_dpo else 1e-3
     if is_dpo:
         return 1e-5 if lora else 1e-6

@@ -28,7 +28,7 @@ from ftkit.providers.huggingface.data import Examples, read_examples
 from ftkit.providers.huggingface.encode import Encoded
 from ftkit.providers.huggingface.names import ADAPTER, MODEL, TRAINING, VALIDATION, model_name
 from ftkit.providers.huggingface.options import LocalOptions
-from ftkit.providers.huggingface.plan import Plan, longest, plan
+from ftkit.providers.huggingface.plan import TINY, Plan, longest, plan
 from ftkit.providers.huggingface.resolve import resolve_model
 from ftkit.providers.huggingface.stopping import Stop, StoppedError
 from ftkit.providers.huggingface.tokens import SPECIAL, Tokens
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from ftkit.providers.huggingface.hardware import Fitted
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-_TINY = 5 * 10**7
 _TENTHS = 10
 
 
@@ -132,7 +131,7 @@ def _base(reporter: Reporter, stop: Stop, options: LocalOptions, fitted: Fitted)
     model = _load(folder, fitted)
     positions: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     weights = int(model.num_parameters())
-    if fitted.device == "cpu" and weights < _TINY and "OMP_NUM_THREADS" not in os.environ:
+    if fitted.device == "cpu" and weights < TINY and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(1)  # threads would wait for each other longer than they work
     return _Base(folder, model, tokenizer, tokens, longest(options, positions), weights)
 
