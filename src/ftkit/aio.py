@@ -98,6 +98,10 @@ class AsyncClient:
         """Names of the optional abilities that the provider has."""
         return self._client.abilities
 
+    def resolve_model(self, name: str) -> str:
+        """Returns the model that a role such as "small" stands for; any other name as it is."""
+        return self._client.resolve_model(name)
+
     async def _call(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs a blocking call on the pool. If the awaiting is cancelled, the call goes on to its end."""
         loop = asyncio.get_running_loop()

@@ -97,6 +97,16 @@ class Client:
         """Names of the optional abilities that the provider has."""
         return abilities.abilities(self._provider)
 
+    def resolve_model(self, name: str) -> str:
+        """Returns the model that a role such as "small" stands for; any other name as it is.
+
+        The profile's word counts first, then the provider's.
+        """
+        own = self._profile.models.get(name)
+        if own is None and isinstance(self._provider, abilities.NamesRoles):
+            own = self._provider.model_roles.get(name)
+        return own if own is not None else name
+
     # -- data ----------------------------------------------------------------------------------------------------
 
     def check(
@@ -123,7 +133,9 @@ class Client:
         Raises:
             DatasetError: There is no such file, or it is of no known kind.
         """
-        return self._preflight().check(source, self._model(model), method or Supervised(), columns, provider_options)
+        return self._preflight().check(
+            source, self.resolve_model(model), method or Supervised(), columns, provider_options
+        )
 
     def upload(
         self,
@@ -150,7 +162,7 @@ class Client:
         preflight = self._preflight()
         with tempfile.TemporaryDirectory(prefix="ftkit-") as folder:
             return preflight.upload(
-                source, self._model(model), method or Supervised(), columns, provider_options, Path(folder)
+                source, self.resolve_model(model), method or Supervised(), columns, provider_options, Path(folder)
             )
 
     def list_files(self, *, after: str | None = None, limit: int = 20) -> Page[TrainingFile]:
@@ -523,13 +535,6 @@ class Client:
     def _preflight(self) -> Preflight:
         return Preflight(self._provider, self.identity(), self._ledger)
 
-    def _model(self, name: str) -> str:
-        """Resolves a role such as "small": the profile's word first, then the provider's."""
-        own = self._profile.models.get(name)
-        if own is None and isinstance(self._provider, abilities.NamesRoles):
-            own = self._provider.model_roles.get(name)
-        return own if own is not None else name
-
     def _request(
         self,
         model: str,
@@ -542,7 +547,7 @@ class Client:
         provider_options: Mapping[str, Any] | None,
     ) -> JobRequest:
         return request_of(
-            model=self._model(model),
+            model=self.resolve_model(model),
             training_file=self._file(training_file),
             validation_file=None if validation_file is None else self._file(validation_file),
             method=method or Supervised(),
@@ -588,7 +593,7 @@ class Client:
         self, target: Target, name: str | None, ttl_s: float | None, options: Mapping[str, Any]
     ) -> tuple[Target, str, float | None, Mapping[str, Any]]:
         if isinstance(target, str):
-            target = self._model(target)
+            target = self.resolve_model(target)
         elif isinstance(target, FineTuningJob):
             target = self._finished(target)
         source = source_of(target)

@@ -7,23 +7,27 @@ from pathlib import Path
 
 import platformdirs
 
+HOME = "FTKIT_HOME"
+CACHE = "FTKIT_CACHE"
+CONFIG_FOLDER = "FTKIT_CONFIG_FOLDER"
+
 
 def state_folder() -> Path:
     """Returns the folder of what must not be lost: the ledger, local jobs, local deployments."""
-    home = os.environ.get("FTKIT_HOME")
-    return Path(home).expanduser().resolve() if home else Path(platformdirs.user_state_dir("ftkit", appauthor=False))
+    return _named(HOME) or Path(platformdirs.user_state_dir("ftkit", appauthor=False))
 
 
 def cache_folder() -> Path:
     """Returns the folder of what can be made again, such as `ftkit/small`: FTKIT_CACHE, if that is set."""
-    cache = os.environ.get("FTKIT_CACHE")
-    if cache:
-        return Path(cache).expanduser().resolve()
-    home = os.environ.get("FTKIT_HOME")
-    return state_folder() / "cache" if home else Path(platformdirs.user_cache_dir("ftkit", appauthor=False))
+    home = _named(HOME)
+    return _named(CACHE) or (home / "cache" if home else Path(platformdirs.user_cache_dir("ftkit", appauthor=False)))
 
 
 def config_folder() -> Path:
-    """Returns the folder of the user's own `ftkit.toml`."""
-    home = os.environ.get("FTKIT_HOME")
-    return state_folder() if home else Path(platformdirs.user_config_dir("ftkit", appauthor=False))
+    """Returns the folder of the user's own `ftkit.toml`: FTKIT_CONFIG_FOLDER, if that is set."""
+    return _named(CONFIG_FOLDER) or _named(HOME) or Path(platformdirs.user_config_dir("ftkit", appauthor=False))
+
+
+def _named(variable: str) -> Path | None:
+    text = os.environ.get(variable)
+    return Path(text).expanduser().resolve() if text else None

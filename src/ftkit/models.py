@@ -505,10 +505,12 @@ class ChatChunk(Noun):
     Attributes:
         text: The piece.
         finish_reason: Set on the last piece.
+        usage: Tokens in and out, where the provider tells; on the last piece, or on one without text after it.
     """
 
     text: str
     finish_reason: str | None = None
+    usage: ChatUsage | None = None
 
     def __str__(self) -> str:
         return self.text

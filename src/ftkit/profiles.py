@@ -36,7 +36,14 @@ if TYPE_CHECKING:
 
 FILE_NAME = "ftkit.toml"
 _LOOKS_SECRET = re.compile(r"\b(sk-|hf_)\w{16}|\bBearer \S{8}|://[^/\s:@]+:[^/\s@]+@")
-_NOT_OPTIONS = {"FTKIT_HOME", "FTKIT_CACHE", "FTKIT_CONFIG", "FTKIT_PROFILE", "FTKIT_LOCAL_SLOTS"}
+_NOT_OPTIONS = {
+    "FTKIT_HOME",
+    "FTKIT_CACHE",
+    "FTKIT_CONFIG",
+    "FTKIT_CONFIG_FOLDER",
+    "FTKIT_PROFILE",
+    "FTKIT_LOCAL_SLOTS",
+}
 """What ftkit reads itself. The last one is for all local providers, whatever a profile is called."""
 
 

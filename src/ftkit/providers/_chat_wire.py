@@ -47,7 +47,7 @@ def request_body(
         "model": model,
         "messages": [message.model_dump(mode="json", exclude_none=True) for message in messages],
         **options.model_dump(mode="json", exclude_none=True, exclude={"extra"}),
-        **({"stream": True} if stream else {}),
+        **({"stream": True, "stream_options": {"include_usage": True}} if stream else {}),
     }
     twice = sorted(body.keys() & options.extra.keys())
     if twice:
@@ -64,23 +64,30 @@ def reply_of(payload: Mapping[str, Any]) -> ChatReply:
     """
     choice = payload["choices"][0]
     message = choice["message"]
-    usage = payload.get("usage")
     return ChatReply(
         text=message.get("content") or "",
         model=payload["model"],
         finish_reason=choice.get("finish_reason"),
-        usage=usage and ChatUsage(prompt_tokens=usage["prompt_tokens"], completion_tokens=usage["completion_tokens"]),
+        usage=_usage_of(payload.get("usage")),
         tool_calls=tuple(message.get("tool_calls") or ()),
     )
 
 
 def chunk_of(payload: Mapping[str, Any]) -> ChatChunk | None:
-    """Reads one event of a stream; None if it brings neither text nor the end, such as the one with the usage."""
+    """Reads one event of a stream; None if it brings neither text, nor the end, nor the tokens that it took."""
+    usage = _usage_of(payload.get("usage"))
     for choice in payload.get("choices") or ():
         text = _object(choice.get("delta")).get("content") or ""
         if text or choice.get("finish_reason"):
-            return ChatChunk(text=text, finish_reason=choice.get("finish_reason"))
-    return None
+            return ChatChunk(text=text, finish_reason=choice.get("finish_reason"), usage=usage)
+    return None if usage is None else ChatChunk(text="", usage=usage)
+
+
+def _usage_of(value: object) -> ChatUsage | None:
+    usage = _object(value)
+    if not usage:
+        return None
+    return ChatUsage(prompt_tokens=usage["prompt_tokens"], completion_tokens=usage["completion_tokens"])
 
 
 def _object(value: object) -> dict[str, Any]:

@@ -104,7 +104,6 @@ def plan(request: JobRequest, options: LocalOptions, *, rows: int, weights: int)
         weights: Weights of the base model.
     """
     method = cast("Supervised | DPO", request.method)
-    is_dpo = isinstance(method, DPO)
     n_epochs = method.n_epochs if isinstance(method.n_epochs, int) else _EPOCHS
     accumulate = options.gradient_accumulation_steps or 1
     batch = method.batch_size if isinstance(method.batch_size, int) else _batch(rows, accumulate)
@@ -116,7 +115,7 @@ def plan(request: JobRequest, options: LocalOptions, *, rows: int, weights: int)
         n_epochs=n_epochs,
         batch_size=batch,
         accumulate=accumulate,
-        learning_rate=method.learning_rate or _learning_rate(weights, lora=adapter is not None, is_dpo=is_dpo),
+        learning_rate=method.learning_rate or _multiplied(method, weights, lora=adapter is not None),
         adapter=adapter,
         beta=method.beta if isinstance(method, DPO) and isinstance(method.beta, float) else _BETA,
         seed=_SEED if request.seed is None else request.seed,
@@ -173,6 +172,14 @@ def _adapter(asked: LoRA | bool | None, weights: int, *, quantized: bool) -> Ada
         alpha=lora.alpha or 32,
         dropout=lora.dropout or 0.0,
         target_modules=modules if isinstance(modules, str) else list(modules),
+    )
+
+
+def _multiplied(method: Supervised | DPO, weights: int, *, lora: bool) -> float:
+    """The default learning rate, times what was asked for: what a multiplier means at OpenAI, too."""
+    factor = method.learning_rate_multiplier
+    return _learning_rate(weights, lora=lora, is_dpo=isinstance(method, DPO)) * (
+        factor if isinstance(factor, float) else 1.0
     )
 
 

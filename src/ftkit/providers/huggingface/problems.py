@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ftkit.models import JobRequest
 
-_KNOWN = ("n_epochs", "batch_size", "learning_rate", "lora")
+_KNOWN = ("n_epochs", "batch_size", "learning_rate", "learning_rate_multiplier", "lora")
 
 
 def problems_of(request: JobRequest, methods: Iterable[type[Method]]) -> list[Problem]:
@@ -63,6 +63,11 @@ def _of_hyperparameters(method: Method) -> Iterator[Problem]:
             message = f"local training has no hyperparameter '{name}'{near(name, known) or '.'}"
             fix = f"It has: {', '.join(known)}."
             yield Problem(code="unknown-hyperparameter", field=f"method.{name}", message=message, fix=fix)
+    given = method.hyperparameters()
+    if "learning_rate" in given and given.get("learning_rate_multiplier", "auto") != "auto":
+        message = "learning_rate and learning_rate_multiplier say two different things."
+        fix = "Leave one of them out."
+        yield Problem(code="two-learning-rates", field="method.learning_rate_multiplier", message=message, fix=fix)
 
 
 def _of_options(request: JobRequest, options: LocalOptions) -> Iterator[Problem]:

@@ -1,0 +1,191 @@
+"""The files: their bytes in a folder, under ids that we make; what else is known of them in the store."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from typing import TYPE_CHECKING, Protocol
+
+from ftkit.server.errors import TOO_LARGE, ApiError, missing
+from ftkit.server.records import FileRecord, new_id, now
+from ftkit.server.store import Filter
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from ftkit.models import Metrics
+    from ftkit.server.settings import Settings
+    from ftkit.server.store import Slice, Store
+
+TRAINING = "fine-tune"
+RESULTS = "fine-tune-results"
+PURPOSES = (TRAINING, "assistants", "batch", "vision", "user_data", "evals")
+"""What a file may be for, as OpenAI has it. Only the first is of use here; the others are kept, and given back."""
+
+_CHUNK = 2**20
+_COLUMNS = {
+    "step": "step",
+    "train_loss": "train_loss",
+    "train_accuracy": "train_mean_token_accuracy",
+    "valid_loss": "valid_loss",
+    "valid_mean_token_accuracy": "valid_mean_token_accuracy",
+    "full_valid_loss": "full_valid_loss",
+    "full_valid_mean_token_accuracy": "full_valid_mean_token_accuracy",
+}
+"""Columns of a results file, as OpenAI writes them, and what they are called among our metrics."""
+
+
+class Readable(Protocol):
+    """Bytes that are read piece by piece."""
+
+    def read(self, size: int, /) -> bytes:
+        """Returns the next bytes, at most `size`; none at the end."""
+        ...
+
+
+class Files:
+    """The files of a server.
+
+    Args:
+        settings: Where they lie, and how many and how large they may be.
+        store: What is known of them.
+    """
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self._folder = settings.files_folder
+        self._incoming = settings.incoming_folder
+        self._limits = settings.limits
+        self._store = store
+        for folder in (self._folder, self._incoming):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def add(self, source: Readable, filename: str, purpose: str, expires_s: int | None = None) -> FileRecord:
+        """Takes a copy of a file.
+
+        Args:
+            source: Its bytes, read to the end.
+            filename: Its name, for people.
+            purpose: What it is for.
+            expires_s: Seconds to live.
+
+        Raises:
+            ApiError: There are too many files, or a line of a training file is too long.
+        """
+        self.demand_room()
+        record_id = new_id("file-")
+        partial = self._incoming / record_id
+        try:
+            size = self._copy(source, partial, lines=purpose == TRAINING)
+            partial.rename(self.path(record_id))
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+        made = now()
+        expires = None if expires_s is None else made + expires_s
+        record = FileRecord(
+            id=record_id, filename=filename, purpose=purpose, size=size, created_at=made, expires_at=expires
+        )
+        self._store.add(record)
+        return record
+
+    def add_results(self, rows: Sequence[Metrics]) -> FileRecord:
+        """Writes the metrics of a job as a results file."""
+        text = io.StringIO(newline="")
+        table = csv.writer(text, lineterminator="\n")
+        table.writerow(_COLUMNS)
+        table.writerows([getattr(row, name) for name in _COLUMNS.values()] for row in rows)
+        return self.add(io.BytesIO(text.getvalue().encode()), "step_metrics.csv", RESULTS)
+
+    def demand_room(self) -> None:
+        """Raises if there are as many files as may be.
+
+        Raises:
+            ApiError: There are.
+        """
+        if self._store.count(FileRecord) >= self._limits.files:
+            raise ApiError(f"There are {self._limits.files} files already; delete some first.", code="file_limit")
+
+    def get(self, file_id: str) -> FileRecord:
+        """Returns what is known of a file.
+
+        Raises:
+            ApiError: There is none of that id, or its time is over.
+        """
+        record = self._store.find(FileRecord, file_id)
+        if record is None or (record.expires_at is not None and record.expires_at <= now()):
+            raise missing("File object", file_id)
+        return record
+
+    def page(self, part: Slice, purpose: str | None) -> tuple[list[FileRecord], bool]:
+        """Returns part of the list, and whether more follows."""
+        return self._store.page(FileRecord, part, Filter(under=purpose))
+
+    def path(self, file_id: str) -> Path:
+        """Returns where the bytes of a file lie. The id is one of ours: it comes from a record."""
+        return self._folder / f"{file_id}.jsonl"
+
+    def name(self, file_id: str) -> str:
+        """Returns the name that a file was sent under; its id if it is gone."""
+        record = self._store.find(FileRecord, file_id)
+        return record.filename if record is not None else file_id
+
+    def delete(self, file_id: str) -> None:
+        """Deletes a file. Jobs that were made with it and are past their check keep what they need.
+
+        Raises:
+            ApiError: There is none of that id.
+        """
+        record = self.get(file_id)
+        self._store.delete(FileRecord, record.id)
+        self.path(record.id).unlink(missing_ok=True)
+
+    def tidy(self) -> None:
+        """Deletes the files whose time is over."""
+        for record in self._store.everything(FileRecord):
+            if record.expires_at is not None and record.expires_at <= now():
+                self._store.delete(FileRecord, record.id)
+                self.path(record.id).unlink(missing_ok=True)
+
+    def sweep(self) -> None:
+        """Removes what an earlier process left half-written, and bytes that no record knows. Asked at the start."""
+        for path in self._incoming.iterdir():
+            path.unlink()
+        known = {record.id for record in self._store.everything(FileRecord)}
+        for path in self._folder.iterdir():
+            if path.stem not in known:
+                path.unlink()
+
+    def _copy(self, source: Readable, target: Path, *, lines: bool) -> int:
+        line = 0
+        with target.open("xb") as file:
+            while chunk := source.read(_CHUNK):
+                if lines:
+                    line = self._demand_short_lines(chunk, line)
+                file.write(chunk)
+            file.flush()
+            os.fsync(file.fileno())
+            return file.tell()
+
+    def _demand_short_lines(self, chunk: bytes, begun: int) -> int:
+        """Raises if a line is too long.
+
+        Args:
+            chunk: The next bytes.
+            begun: Bytes of the line that they go on with.
+
+        Returns:
+            Bytes of the line that they leave open.
+        """
+        first, *others = map(len, chunk.split(b"\n"))
+        lengths = [begun + first, *others]
+        if max(lengths) > self._limits.line_bytes:
+            message = f"A line of the file is longer than {self._limits.line_bytes} bytes."
+            raise ApiError(message, param="file", code="line_too_long")
+        return lengths[-1]
+
+
+def too_large(most: int, param: str | None = None) -> ApiError:
+    """Returns the error of a body or file that is too large."""
+    return ApiError(f"That is more than {most} bytes.", status=TOO_LARGE, param=param, code="request_too_large")

@@ -1,0 +1,130 @@
+"""Serving: one process for a folder, on one socket, until it is told to stop."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import tempfile
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from filelock import FileLock, Timeout
+
+from ftkit.errors import ConfigurationError, ConflictError, MissingExtraError
+from ftkit.home import CACHE, CONFIG_FOLDER, HOME, cache_folder, config_folder, state_folder
+from ftkit.providers._disk import write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from pathlib import Path
+
+    from ftkit.client import Client
+    from ftkit.server.settings import Settings
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+ADDRESS = "server.json"
+"""Where a server writes its address, in its folder, once it answers."""
+
+_LOCK = "server.lock"
+_STOP_S = 5
+
+
+class Address(NamedTuple):
+    """Where to listen; port 0 takes any that is free."""
+
+    host: str
+    port: int
+
+
+def default_home() -> Path:
+    """Returns the folder of a server whose user names none."""
+    return state_folder() / "server"
+
+
+def live_in(home: Path) -> None:
+    """Makes `home` the folder of all that ftkit keeps in this process, and in those it starts.
+
+    A server has a ledger, jobs and files of its own. What can be made again (the model `ftkit/small`) and what the
+    user wrote (profiles) stay where they are.
+    """
+    os.environ[CACHE] = str(cache_folder())
+    os.environ[CONFIG_FOLDER] = str(config_folder())
+    os.environ[HOME] = str(home)
+
+
+def serve(client: Client, settings: Settings, address: Address, tell: Callable[[str], object]) -> None:
+    """Serves until it is interrupted or terminated.
+
+    Args:
+        client: The provider's client; its ledger should be the server's own (see `live_in`).
+        settings: What the server is told.
+        address: Where to listen.
+        tell: Shows a line to whoever started it.
+
+    Raises:
+        ConfigurationError: Without keys, on an address that others can reach.
+        ConflictError: Another server has the folder, or the port.
+        MissingExtraError: The extra `server` is not installed.
+    """
+    if not settings.auth and address.host not in LOOPBACK:
+        message = f"a server without keys is for this machine alone, and {address.host} can be reached by others"
+        raise ConfigurationError(message, hint="Leave out --no-auth, or --host.")
+    try:
+        import uvicorn
+
+        from ftkit.server.app import create_app
+        from ftkit.server.keys import FIRST
+        from ftkit.server.office import open_office
+    except ImportError as error:
+        raise MissingExtraError("ftkit serve", "server") from error
+    settings.incoming_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _alone(settings.home), _listening(address) as listener:
+        tempfile.tempdir = str(settings.incoming_folder)  # large bodies wait on the disk of the files, not in /tmp
+        office = open_office(client, settings)
+        if settings.auth and not office.keys.names():
+            tell(f"Your key, shown this once: {office.keys.create(FIRST)}")
+        config = uvicorn.Config(
+            create_app(office),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_STOP_S,
+        )
+        url = _url(listener)
+        write_atomically(settings.home / ADDRESS, json.dumps({"url": url, "pid": os.getpid()}))
+        tell(f"OpenAI's API at {url}/v1, Azure's at {url}. Ctrl-C stops the server; jobs that train go on.")
+        uvicorn.Server(config).run(sockets=[listener])  # the socket takes connections already
+
+
+@contextmanager
+def _alone(home: Path) -> Generator[None]:
+    """Holds a server's folder: two servers would do everything twice."""
+    lock = FileLock(home / _LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise ConflictError(
+            f"another server is running in {home}", hint="Stop it, or choose another --home."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _listening(address: Address) -> Generator[socket.socket]:
+    try:
+        family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+        listener = socket.create_server(address, family=family)
+    except OSError as error:
+        message = f"{address.host}:{address.port} cannot be listened at: {error.strerror or error}"
+        raise ConflictError(message, hint="Choose another --port; 0 takes one that is free.") from error
+    with listener:
+        yield listener
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
