@@ -56,7 +56,7 @@ def serve(
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     with _told():
         folder = (home or running.default_home()).expanduser().resolve()
-        running.live_in(folder)
+        running.live_in(folder, slots)
         client = Client(provider)
         models = ModelMap.parse(model or [], default_model, client)
         settings = Settings(

@@ -10,6 +10,7 @@ import platformdirs
 HOME = "FTKIT_HOME"
 CACHE = "FTKIT_CACHE"
 CONFIG_FOLDER = "FTKIT_CONFIG_FOLDER"
+LOCAL_SLOTS = "FTKIT_LOCAL_SLOTS"
 
 
 def state_folder() -> Path:

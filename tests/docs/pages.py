@@ -66,13 +66,16 @@ def read_page(text: str) -> Page:
     return page
 
 
-def run_page(path: Path, folder: Path, given: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def run_page(
+    path: Path, folder: Path, given: dict[str, str] | None = None, variables: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Runs a page's program in an empty folder, in a process of its own. Line numbers are those of the page.
 
     Args:
         path: The page.
         folder: Where to work.
         given: Files that the page takes for granted, by name.
+        variables: What it takes for granted in its environment.
     """
     page, work = read_page(path.read_text(encoding="utf-8")), folder / "empty"
     work.mkdir()
@@ -85,4 +88,6 @@ def run_page(path: Path, folder: Path, given: dict[str, str] | None = None) -> s
     # One thread, no GPU, no network: what a page shows is the same everywhere.
     quiet = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1", "NO_PROXY": "127.0.0.1"}
     command = [sys.executable, "-P", "-W", "error", str(program)]
-    return subprocess.run(command, cwd=work, env=os.environ | quiet, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command, cwd=work, env=os.environ | quiet | (variables or {}), capture_output=True, text=True, check=False
+    )

@@ -6,19 +6,25 @@ import importlib.util
 import json
 import subprocess
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 from pages import PAGES, ROOT, read_page, run_page
+from served import Served
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from pathlib import Path
 
 ROW = {"messages": [{"role": "user", "content": "How many singers?"}, {"role": "assistant", "content": "SELECT 1"}]}
-GIVEN = {"README.md": {"train.jsonl": (json.dumps(ROW) + "\n") * 8}}
+GIVEN = {name: {"train.jsonl": (json.dumps(ROW) + "\n") * 12} for name in ("README.md", "docs/serve.md")}
 """What a page takes for granted."""
 
-TRAINS = {"README.md", "docs/index.md", "docs/providers/huggingface.md"}
+SERVED = {"docs/serve.md": "gpt-4o-mini-2024-07-18=ftkit/small"}
+"""Pages whose programs are for a server that runs already, and its models."""
+
+TRAINS = {"README.md", "docs/index.md", "docs/providers/huggingface.md", *SERVED}
 """Pages that train for real, and need the extra `local`."""
 
 NAMES = [path.relative_to(ROOT).as_posix() for path in PAGES]
@@ -35,6 +41,20 @@ def programs() -> list[object]:
     return found
 
 
+@contextmanager
+def serving(name: str, folder: Path) -> Generator[dict[str, str]]:
+    """Runs the server that a page is for, if it is for one, and yields what the page says to set."""
+    if name not in SERVED:
+        yield {}
+        return
+    server = Served(folder / "home", "--model", SERVED[name])
+    server.start()
+    try:
+        yield {"OPENAI_BASE_URL": f"{server.url}/v1", "OPENAI_API_KEY": server.key}
+    finally:
+        server.end()
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_block_is_run_or_says_why_not(name: str) -> None:
     assert read_page((ROOT / name).read_text(encoding="utf-8")).wrong == []
@@ -42,7 +62,8 @@ def test_every_block_is_run_or_says_why_not(name: str) -> None:
 
 @pytest.mark.parametrize("name", programs())
 def test_the_blocks_of_a_page_run_in_order_in_an_empty_folder(name: str, tmp_path: Path) -> None:
-    done = run_page(ROOT / name, tmp_path, GIVEN.get(name))
+    with serving(name, tmp_path) as variables:
+        done = run_page(ROOT / name, tmp_path, GIVEN.get(name), variables)
     assert done.returncode == 0, done.stderr
     assert name in TRAINS or done.stderr == ""  # progress is shown there
     shown = read_page((ROOT / name).read_text(encoding="utf-8")).shown
@@ -52,7 +73,7 @@ def test_the_blocks_of_a_page_run_in_order_in_an_empty_folder(name: str, tmp_pat
 def test_pages_that_train_are_known() -> None:
     client = 'Client("huggingface")'
     train = {n for n in NAMES if client in read_page((ROOT / n).read_text(encoding="utf-8")).program}
-    assert train == TRAINS
+    assert train | {*SERVED} == TRAINS
 
 
 def test_the_kit_of_the_page_is_a_kit_that_passes(tmp_path: Path) -> None:

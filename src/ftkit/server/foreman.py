@@ -27,6 +27,7 @@ logger = logging.getLogger("ftkit.server")
 
 _WORKERS = 4
 _TICK_S = 0.5
+_SHORTEST_REST_S = 0.01
 _CHORES_S = 60.0
 _LONGEST_PAUSE_S = 60.0
 
@@ -38,6 +39,7 @@ class _Care:
     since: float = field(default_factory=time.monotonic)
     due: float = 0.0
     busy: bool = False
+    nudged: bool = False
     failures: int = 0
 
 
@@ -85,7 +87,8 @@ class Foreman:
     def nudge(self, job_id: str) -> None:
         """Says that there is something to do about a job."""
         with self._lock:
-            self._open.setdefault(job_id, _Care()).due = 0.0
+            care = self._open.setdefault(job_id, _Care())
+            care.due, care.nudged = 0.0, True
         self._wake.set()
 
     def _work(self) -> None:
@@ -95,7 +98,13 @@ class Foreman:
                 self._round()
             except Exception:  # whatever it was, it is in the log, and the other jobs must be looked after
                 logger.exception("a round of the foreman failed")
-            self._wake.wait(_TICK_S)
+            self._wake.wait(self._rest())
+
+    def _rest(self) -> float:
+        """Seconds until something is due."""
+        with self._lock:
+            due = [care.due for care in self._open.values() if not care.busy]
+        return min(max(min(due, default=_TICK_S) - time.monotonic(), _SHORTEST_REST_S), _TICK_S)
 
     def _round(self) -> None:
         moment = time.monotonic()
@@ -122,12 +131,14 @@ class Foreman:
                 continue
             if job.waits_for_a_slot:
                 if free < 1:
+                    care.due = moment + _TICK_S
                     continue
                 free -= 1
             care.busy = True
             yield job_id, care
 
     def _step(self, job_id: str, care: _Care) -> None:
+        care.nudged = False
         try:
             self._mover.move(job_id)
             care.failures = 0
@@ -138,6 +149,7 @@ class Foreman:
             if care.failures == 1:
                 self._mover.tell_trouble(job_id, error)
         finally:
+            care.due = 0.0 if care.nudged else care.due  # what came meanwhile may have come too late for this step
             care.busy = False
             self._wake.set()
 

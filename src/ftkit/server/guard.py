@@ -11,8 +11,11 @@ import json
 import logging
 import secrets
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from starlette.requests import ClientDisconnect
 
 from ftkit.server.dialects import dialect_of
 from ftkit.server.errors import INTERNAL, UNAUTHORIZED, ApiError
@@ -37,6 +40,16 @@ _FORBIDDEN = 403
 _MULTIPART = b"multipart/form-data"
 _FRAME = 64 * 1024
 """What the boundaries, headers and small fields around a file may take, in bytes."""
+_LINGER_S = 10.0
+"""How long the rest of a refused body is read: most clients look for an answer only when they have sent it all."""
+
+
+class _Stopped(Exception):  # noqa: N818 - no error, and no kind that the application has an answer for
+    """The body of a request was stopped, and whatever the application makes of that, is not what is answered."""
+
+    def __init__(self, why: ApiError) -> None:
+        super().__init__(why.message)
+        self.why = why
 
 
 class Guard:
@@ -117,17 +130,22 @@ class _Passage:
         self._read = 0
         self._most = 0
         self._silence_s = 0.0
+        self._stopped: _Stopped | None = None
 
     async def run(self, guard: Guard) -> None:
         """Brings the request to the application, or refuses it."""
         began = time.perf_counter()
         try:
-            self._key = guard.admit(self._scope)
             self._most, self._silence_s = guard.most_bytes(self._scope), guard.silence_s
+            self._key = guard.admit(self._scope)
             self._demand_length()
             await guard.app(self._scope, self._take, self._give)
         except ApiError as error:
             await self._refuse(error)
+        except _Stopped as stopped:
+            await self._refuse(stopped.why)
+        except ClientDisconnect:  # in the middle of its body: nobody is there to be answered
+            pass
         except Exception:
             logger.exception("request %s failed", self._id)
             if self._status:
@@ -145,16 +163,27 @@ class _Passage:
 
     async def _take(self) -> Message:
         """Hands on the next piece of the body; what is too much, or does not come, ends the request."""
+        if self._status:
+            return await self._receive()
         try:
-            message = await asyncio.wait_for(self._receive(), self._silence_s if not self._status else None)
-        except TimeoutError as error:
-            raise ApiError("The body did not come in time.", status=_TIMEOUT, code="timeout") from error
+            message = await asyncio.wait_for(self._receive(), self._silence_s)
+        except TimeoutError:
+            raise self._stop(ApiError("The body did not come in time.", status=_TIMEOUT, code="timeout")) from None
         self._read += len(message.get("body", b""))
         if self._read > self._most:
-            raise too_large(self._most)
+            raise self._stop(too_large(self._most))
         return message
 
+    def _stop(self, why: ApiError) -> _Stopped:
+        self._stopped = _Stopped(why)
+        return self._stopped
+
     async def _give(self, message: Message) -> None:
+        if self._stopped is not None:
+            raise self._stopped
+        await self._send_on(message)
+
+    async def _send_on(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._status = message["status"]
             extra = [(name.encode(), value.encode()) for name, value in self._extra.items()]
@@ -166,11 +195,23 @@ class _Passage:
             raise error
         body = json.dumps(dialect_of(self._scope["path"]).error(error)).encode()
         headers = {"content-type": "application/json", "content-length": str(len(body)), **error.headers}
-        if not _is_read(self._scope, self._read):
+        is_read = _is_read(self._scope, self._read)
+        if not is_read:
             headers["connection"] = "close"  # what is left of the body is not the next request
         pairs = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-        await self._give({"type": "http.response.start", "status": error.status, "headers": pairs})
-        await self._give({"type": "http.response.body", "body": body})
+        await self._send_on({"type": "http.response.start", "status": error.status, "headers": pairs})
+        await self._send_on({"type": "http.response.body", "body": body, "more_body": not is_read})
+        if not is_read:
+            await self._linger()
+            await self._send_on({"type": "http.response.body", "body": b""})
+
+    async def _linger(self) -> None:
+        """Reads on, and drops it: a connection that is closed on what was sent takes the answer with it."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(_LINGER_S, self._silence_s)):
+                more = True
+                while more:
+                    more = (await self._receive()).get("more_body", False)
 
     def _log(self, seconds: float) -> None:
         path: str = getattr(self._scope.get("route"), "path", "-")
@@ -203,9 +244,14 @@ def _is_read(scope: Scope, read: int) -> bool:
 
 def _demand_local(headers: Mapping[str, str]) -> None:
     """Without keys, a page in the user's own browser could ask us: it is told apart by Host and Origin."""
-    hosts = [urlsplit(f"//{headers.get('host', '')}").hostname]
-    if "origin" in headers:
-        hosts.append(urlsplit(headers["origin"]).hostname)
-    if not all(host in _LOOPBACK for host in hosts):
+    places = [f"//{headers.get('host', '')}", *([headers["origin"]] if "origin" in headers else [])]
+    if not all(_host(place) in _LOOPBACK for place in places):
         message = "Without keys, only programs on this machine are answered, at its loopback address."
         raise ApiError(message, status=_FORBIDDEN, code="forbidden")
+
+
+def _host(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:  # "[" alone is no address
+        return None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from filelock import FileLock, Timeout
 
 from ftkit.errors import ConfigurationError, ConflictError, MissingExtraError
-from ftkit.home import CACHE, CONFIG_FOLDER, HOME, cache_folder, config_folder, state_folder
+from ftkit.home import CACHE, CONFIG_FOLDER, HOME, LOCAL_SLOTS, cache_folder, config_folder, state_folder
 from ftkit.providers._disk import write_atomically
 
 if TYPE_CHECKING:
@@ -42,12 +42,14 @@ def default_home() -> Path:
     return state_folder() / "server"
 
 
-def live_in(home: Path) -> None:
+def live_in(home: Path, slots: int) -> None:
     """Makes `home` the folder of all that ftkit keeps in this process, and in those it starts.
 
     A server has a ledger, jobs and files of its own. What can be made again (the model `ftkit/small`) and what the
-    user wrote (profiles) stay where they are.
+    user wrote (profiles) stay where they are. Local training has slots of its own, which are as many as the server's
+    if the user did not say otherwise.
     """
+    os.environ.setdefault(LOCAL_SLOTS, str(slots))
     os.environ[CACHE] = str(cache_folder())
     os.environ[CONFIG_FOLDER] = str(config_folder())
     os.environ[HOME] = str(home)

@@ -21,6 +21,9 @@ def _as_list(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
+Stops = Annotated[list[Annotated[str, StringConstraints(min_length=1)]], Field(max_length=4)]
+
+
 class Message(BaseModel):
     """One message. Fields that answers hold, and questions need not, are passed over when they are empty."""
 
@@ -56,9 +59,7 @@ class AskChat(BaseModel):
     max_tokens: PositiveInt | None = None
     max_completion_tokens: PositiveInt | None = None
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
-    stop: Annotated[
-        list[Annotated[str, StringConstraints(min_length=1)]] | None, BeforeValidator(_as_list), Field(max_length=4)
-    ] = None
+    stop: Annotated[Stops | None, BeforeValidator(_as_list)] = None
     tools: list[dict[str, Any]] | None = None
 
     @property

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ftkit.errors import ConfigurationError, ConflictError, NotFoundError
-from ftkit.home import state_folder
+from ftkit.home import LOCAL_SLOTS, state_folder
 from ftkit.methods import DPO, Supervised
 from ftkit.models import (
     Checkpoint,
@@ -52,7 +52,6 @@ if TYPE_CHECKING:
     from ftkit.providers._local_endpoints import LocalEndpoints
 
 _NAME = "huggingface"
-_SLOTS = "FTKIT_LOCAL_SLOTS"
 _TRAINER = (sys.executable, "-P", "-m", "ftkit.providers.huggingface.train")  # -P: no module of the user's folder
 _ACCEPTS: dict[type[Method], frozenset[RecordKind]] = {
     Supervised: frozenset({RecordKind.CHAT, RecordKind.PROMPT_COMPLETION, RecordKind.TEXT}),
@@ -313,9 +312,9 @@ class LocalHuggingFace:
 
 
 def _slots(given: int | None) -> int:
-    text = os.environ.get(_SLOTS, "1") if given is None else str(given)
+    text = os.environ.get(LOCAL_SLOTS, "1") if given is None else str(given)
     if not text.isascii() or not text.isdigit() or int(text) < 1:
-        where = _SLOTS if given is None else "slots"
+        where = LOCAL_SLOTS if given is None else "slots"
         raise ConfigurationError(f"{where}={text!r}: the number of jobs that train at once is 1 or more")
     return int(text)
 

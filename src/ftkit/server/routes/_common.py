@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import Query, Request, Response
+from fastapi import HTTPException, Query, Request, Response
 from fastapi.routing import APIRoute
 from pydantic_core import from_json, to_json
 
-from ftkit.server.errors import ApiError
+from ftkit.server.errors import BAD_REQUEST, ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -32,7 +32,8 @@ class _StrictRequest(Request):
         try:
             return from_json(await self.body(), allow_inf_nan=False)
         except ValueError as error:
-            raise ApiError(f"The body is not valid JSON: {error}", code="invalid_json") from error
+            # FastAPI lets only its own kind through; of any other, nobody would be told what is wrong.
+            raise HTTPException(BAD_REQUEST, f"The body is not valid JSON: {error}") from error
 
 
 class StrictRoute(APIRoute):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _MOST = 100
 _END_WAIT_S = 5.0
 """How long a request to cancel is held back for the end of the job: most clients expect it to be cancelled then."""
+_MOST_LABELS = 16
 _LABEL = re.compile(r"metadata\[(.*)\]", re.DOTALL)
 
 Limit = Annotated[int, Query(ge=1, le=_MOST)]
@@ -105,6 +106,9 @@ def _labels(request: Request) -> Filter:
     """Reads the filter by metadata. OpenAI's clients write it as `metadata[key]=value`."""
     query = request.query_params
     labels = {match[1]: value for name, value in query.multi_items() if (match := _LABEL.fullmatch(name))}
+    if len(labels) > _MOST_LABELS:
+        message = f"A job has at most {_MOST_LABELS} pairs of metadata."
+        raise ApiError(message, param="metadata", code="invalid_value")
     return Filter(labels=labels or None, unlabelled=query.get("metadata") == "null")
 
 

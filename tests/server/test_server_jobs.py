@@ -1,0 +1,251 @@
+"""The life of a job on the server, in front of a vendor whose jobs go as the test says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import openai as sdk
+import pytest
+from live import MODEL, Live, until
+
+from ftkit.testing import MemoryVendor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from openai import OpenAI
+    from openai.types.fine_tuning import FineTuningJob
+
+
+def begin(client: OpenAI, rows: bytes, **asked: Any) -> FineTuningJob:
+    file = client.files.create(file=("tea.jsonl", rows), purpose="fine-tune")
+    return client.fine_tuning.jobs.create(**{"model": MODEL, "training_file": file.id, **asked})
+
+
+def status(client: OpenAI, job: FineTuningJob) -> str:
+    return client.fine_tuning.jobs.retrieve(job.id).status
+
+
+def messages(client: OpenAI, job: FineTuningJob) -> list[str]:
+    return [event.message for event in client.fine_tuning.jobs.list_events(job.id, limit=2)]
+
+
+@pytest.fixture
+def by_hand(start: Callable[..., Live]) -> Live:
+    """A server before a vendor whose jobs move only when the test moves them."""
+    return start(vendor=MemoryVendor(finish_after=None))
+
+
+def test_a_job_goes_through_all_its_states(by_hand: Live, rows: bytes) -> None:
+    with by_hand.openai() as client:
+        job = begin(client, rows)
+        assert job.status == "validating_files"
+        until(lambda: status(client, job) == "queued")
+        made = by_hand.vendor_job()
+        by_hand.vendor.advance(made.id, "running")
+        until(lambda: status(client, job) == "running")
+        assert client.fine_tuning.jobs.retrieve(job.id).finished_at is None
+        by_hand.vendor.advance(made.id, "succeeded")
+        until(lambda: status(client, job) == "succeeded")
+        done = client.fine_tuning.jobs.retrieve(job.id)
+        assert done.fine_tuned_model == f"ft:{MODEL}:ftkit::{job.id.removeprefix('ftjob-')[:8]}"
+        assert done.finished_at is not None
+
+
+def test_events_are_told_once_and_newest_first(by_hand: Live, rows: bytes) -> None:
+    with by_hand.openai() as client:
+        job = begin(client, rows)
+        made = by_hand.vendor_job()
+        for n in range(45):
+            by_hand.vendor.add_event(made.id, f"event {n}")
+        by_hand.vendor.advance(made.id, "succeeded")
+        until(lambda: status(client, job) == "succeeded")
+        told = [event for event in messages(client, job) if event.startswith("event")]
+        assert told == [f"event {n}" for n in reversed(range(45))]
+
+
+def test_a_failed_job_says_why(by_hand: Live, rows: bytes) -> None:
+    with by_hand.openai() as client:
+        job = begin(client, rows)
+        by_hand.vendor.fail(by_hand.vendor_job().id, "the loss became NaN")
+        until(lambda: status(client, job) == "failed")
+        error = client.fine_tuning.jobs.retrieve(job.id).error
+        assert error is not None
+        assert error.message == "the loss became NaN"
+        assert client.fine_tuning.jobs.retrieve(job.id).fine_tuned_model is None
+
+
+def test_a_bad_file_fails_the_job_with_every_problem_by_the_users_own_name_for_it(by_hand: Live, rows: bytes) -> None:
+    with by_hand.openai() as client:
+        job = begin(client, rows + b'{"messages": [{"role": "uncle", "content": "?"}]}\nno json\n')
+        until(lambda: status(client, job) == "failed")
+        error = client.fine_tuning.jobs.retrieve(job.id).error
+        assert error is not None
+        assert (error.code, error.param) == ("invalid_training_file", "training_file")
+        assert "tea.jsonl:13" in error.message
+        assert "tea.jsonl:14" in error.message
+        assert "file-" not in error.message, "no name of our own disk"
+        assert by_hand.vendor.calls["create_job"] == 0
+
+
+def test_a_word_that_nobody_knows_changes_nothing(by_hand: Live, rows: bytes) -> None:
+    with by_hand.openai() as client:
+        job = begin(client, rows)
+        made = by_hand.vendor_job()
+        by_hand.vendor.advance(made.id, "running")
+        until(lambda: status(client, job) == "running")
+        by_hand.vendor.advance(made.id, "defragmenting")
+        looks = by_hand.vendor.calls["get_job"]
+        until(lambda: by_hand.vendor.calls["get_job"] > looks + 2)
+        assert status(client, job) == "running"
+
+
+def test_jobs_queue_for_the_slots_that_there_are(start: Callable[..., Live], rows: bytes) -> None:
+    server = start(vendor=MemoryVendor(finish_after=None), slots=2)
+    with server.openai() as client:
+        jobs = [begin(client, rows, seed=n) for n in range(4)]
+        until(lambda: len(server.vendor.jobs) == 2)
+        until(lambda: [status(client, job) for job in jobs[2:]] == ["queued", "queued"])
+        first = next(iter(server.vendor.jobs.values()))
+        assert first.order.seed == 0, "the oldest comes first"
+        server.vendor.advance(first.id, "succeeded")
+        until(lambda: len(server.vendor.jobs) == 3)
+        assert list(server.vendor.jobs.values())[-1].order.seed == 2
+
+
+def test_a_job_that_waits_is_cancelled_at_once_and_never_made(start: Callable[..., Live], rows: bytes) -> None:
+    server = start(vendor=MemoryVendor(finish_after=None))
+    with server.openai() as client:
+        first, second = begin(client, rows), begin(client, rows)
+        until(lambda: status(client, second) == "queued" and len(server.vendor.jobs) == 1)
+        assert client.fine_tuning.jobs.cancel(second.id).status == "cancelled"
+        server.vendor.advance(server.vendor_job().id, "succeeded")
+        until(lambda: status(client, first) == "succeeded")
+        assert server.vendor.calls["create_job"] == 1
+
+
+def test_a_job_at_work_is_cancelled(by_hand: Live, rows: bytes) -> None:
+    with by_hand.openai() as client:
+        job = begin(client, rows)
+        by_hand.vendor.advance(by_hand.vendor_job().id, "running")
+        until(lambda: status(client, job) == "running")
+        cancelled = client.fine_tuning.jobs.cancel(job.id)
+        assert cancelled.status == "cancelled"
+        assert cancelled.finished_at is not None
+        assert by_hand.vendor_job().status == "cancelled"
+        with pytest.raises(sdk.BadRequestError, match="cancelled"):
+            client.fine_tuning.jobs.cancel(job.id)
+
+
+def test_what_the_provider_cannot_do_is_refused(by_hand: Live, rows: bytes) -> None:
+    with by_hand.openai() as client:
+        job = begin(client, rows)
+        with pytest.raises(sdk.BadRequestError, match="cannot be paused"):
+            client.fine_tuning.jobs.pause(job.id)
+        with pytest.raises(sdk.BadRequestError, match="reinforcement"):
+            begin(client, rows, method={"type": "reinforcement", "reinforcement": {"grader": {"type": "x"}}})
+
+
+def test_each_post_is_a_job_and_an_idempotency_key_is_one(start: Callable[..., Live], rows: bytes) -> None:
+    server = start(vendor=MemoryVendor(finish_after=None), slots=9)
+    with server.openai() as client:
+        file = client.files.create(file=("tea.jsonl", rows), purpose="fine-tune").id
+        same = {"model": MODEL, "training_file": file, "seed": 5}
+        assert len({client.fine_tuning.jobs.create(**same).id for _ in range(2)}) == 2
+        key = {"Idempotency-Key": "once"}
+        first = client.fine_tuning.jobs.create(**same, extra_headers=key)
+        assert client.fine_tuning.jobs.create(**same, extra_headers=key).id == first.id
+        with pytest.raises(sdk.ConflictError, match="another request"):
+            client.fine_tuning.jobs.create(**{**same, "seed": 6}, extra_headers=key)
+        until(lambda: len(server.vendor.jobs) == 3)
+    server.stop()
+    again = start(vendor=server.vendor, slots=9)
+    with again.openai() as client:
+        assert client.fine_tuning.jobs.create(**same, extra_headers=key).id == first.id
+        assert again.vendor.calls["create_job"] == 3
+
+
+def test_a_lost_reply_of_the_vendor_makes_no_second_job(start: Callable[..., Live], rows: bytes) -> None:
+    server = start(vendor=MemoryVendor())
+    server.vendor.lose_replies(1)
+    with server.openai() as client:
+        job = begin(client, rows)
+        until(lambda: status(client, job) == "succeeded")
+        assert len(server.vendor.jobs) == 1
+
+
+def test_a_request_that_did_not_arrive_is_made_again(start: Callable[..., Live], rows: bytes) -> None:
+    server = start(vendor=MemoryVendor())
+    server.vendor.lose_requests(1)
+    with server.openai() as client:
+        job = begin(client, rows)
+        until(lambda: status(client, job) == "succeeded")
+        assert len(server.vendor.jobs) == 1
+        assert any("cannot go on now" in message for message in messages(client, job))
+
+
+def test_after_a_restart_everything_is_there_and_goes_on(start: Callable[..., Live], rows: bytes) -> None:
+    server = start(vendor=MemoryVendor(finish_after=None))
+    with server.openai() as client:
+        waiting = [begin(client, rows, metadata={"n": str(n)}) for n in range(2)]
+        made = server.vendor_job()
+        until(lambda: status(client, waiting[1]) == "queued")
+        told = messages(client, waiting[0])
+    server.stop()
+    server.vendor.advance(made.id, "succeeded")  # it went on while we were away
+    again = start(vendor=server.vendor)
+    assert again.office.client.identity() == server.office.client.identity()
+    with again.openai() as client:
+        until(lambda: status(client, waiting[0]) == "succeeded")
+        assert messages(client, waiting[0])[-len(told) :] == told
+        until(lambda: len(again.vendor.jobs) == 2)
+        again.vendor.advance(again.vendor_job().id, "succeeded")
+        until(lambda: status(client, waiting[1]) == "succeeded")
+        assert again.vendor.calls["create_job"] == 2
+
+
+def test_a_key_of_before_a_restart_still_opens_it(start: Callable[..., Live]) -> None:
+    server = start()
+    server.stop()
+    again = start(vendor=server.vendor)
+    again.key = server.key
+    with again.openai() as client:
+        assert [model.id for model in client.models.list()] == [MODEL]
+
+
+def test_jobs_are_found_by_their_labels(by_hand: Live, rows: bytes) -> None:
+    with by_hand.openai() as client:
+        made = [begin(client, rows, metadata=labels) for labels in ({"a": "1"}, {"a": "2", "b": "x"}, None)]
+        jobs = client.fine_tuning.jobs
+        assert [job.id for job in jobs.list(metadata={"a": "2"})] == [made[1].id]
+        assert [job.id for job in jobs.list(metadata={"a": "2", "b": "y"})] == []
+        assert [job.id for job in jobs.list(extra_query={"metadata": "null"})] == [made[2].id]
+        assert [job.id for job in jobs.list(limit=1)] == [job.id for job in reversed(made)], "page by page"
+
+
+def test_a_cursor_that_is_not_in_the_list_is_refused(by_hand: Live, rows: bytes) -> None:
+    with by_hand.openai() as client:
+        job = begin(client, rows)
+        with pytest.raises(sdk.BadRequestError, match="nothing with the id"):
+            client.fine_tuning.jobs.list(after="ftjob-nowhere")
+        with pytest.raises(sdk.BadRequestError, match="No such checkpoint"):
+            client.fine_tuning.jobs.checkpoints.list(job.id, after="x")
+
+
+def test_a_model_that_was_not_set_up_is_refused_with_those_that_were(by_hand: Live, rows: bytes) -> None:
+    with by_hand.openai() as client, pytest.raises(sdk.BadRequestError, match=MODEL):
+        begin(client, rows, model="gpt-5")
+
+
+def test_a_default_stands_for_every_other_model(start: Callable[..., Live], rows: bytes) -> None:
+    server = start(vendor=MemoryVendor(), default_model="memory-large")
+    with server.openai() as client:
+        begin(client, rows, model="gpt-5")
+        assert server.vendor_job().order.model == "memory-large"
+
+
+def test_the_seed_is_drawn_and_told_and_kept(by_hand: Live, rows: bytes) -> None:
+    with by_hand.openai() as client:
+        drawn = begin(client, rows)
+        assert by_hand.vendor_job().order.seed == drawn.seed
+        assert begin(client, rows, seed=7).seed == 7
