@@ -86,6 +86,7 @@ def live(home: Path, *, vendor: MemoryVendor | None = None, provider: Provider |
     known = [key.id for key in office.keys.names()]
     key = office.keys.create(f"test-{len(known)}")
     listener = socket.create_server(("127.0.0.1", 0))
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as `ftkit serve` does, and for its reason
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     server = uvicorn.Server(uvicorn.Config(create_app(office), log_config=None, access_log=False))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import httpx2
 import openai as sdk
 import pytest
-from live import MODEL, Live
+from live import MODEL, Live, until
 
 from ftkit.errors import ConflictError, NotFoundError
 from ftkit.server.settings import Limits
@@ -109,6 +109,7 @@ def test_the_log_holds_no_key_no_query_and_no_data(
         openai.files.create(file=("secret-name.jsonl", rows.replace(b"3?", b"hush")), purpose="fine-tune")
         openai.fine_tuning.jobs.list(metadata={"who": "whisper"})
         openai.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": "hush"}])
+        until(lambda: len(caplog.records) >= 3)  # a line is written when its answer is out
     lines = [json.loads(record.getMessage()) for record in caplog.records if record.name == "ftkit.server.access"]
     assert [(line["method"], line["route"], line["status"]) for line in lines] == [
         ("POST", "/v1/files", 200),

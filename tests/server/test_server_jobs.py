@@ -9,12 +9,15 @@ import pytest
 from live import MODEL, Live, until
 
 from ftkit.testing import MemoryVendor
+from ftkit.testing.vendor import VendorError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from openai import OpenAI
     from openai.types.fine_tuning import FineTuningJob
+
+    from ftkit.testing.vendor import VendorJob, VendorOrder
 
 
 def begin(client: OpenAI, rows: bytes, **asked: Any) -> FineTuningJob:
@@ -182,6 +185,62 @@ def test_a_request_that_did_not_arrive_is_made_again(start: Callable[..., Live],
         until(lambda: status(client, job) == "succeeded")
         assert len(server.vendor.jobs) == 1
         assert any("cannot go on now" in message for message in messages(client, job))
+
+
+def test_a_job_that_the_vendor_has_lost_has_failed_and_one_that_was_to_end_is_cancelled(
+    start: Callable[..., Live], rows: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = start(vendor=MemoryVendor(finish_after=None), slots=2)
+
+    def gone(job_id: str) -> Any:
+        raise VendorError(404, f"there is no job {job_id}")
+
+    with server.openai() as client:
+        lost, unwanted = begin(client, rows, seed=1), begin(client, rows, seed=2)
+        until(lambda: len(server.vendor.jobs) == 2)
+        monkeypatch.setattr(server.vendor, "cancel_job", gone)
+        assert client.fine_tuning.jobs.cancel(unwanted.id).status == "cancelled"
+        monkeypatch.setattr(server.vendor, "get_job", gone)
+        until(lambda: status(client, lost) == "failed")
+        error = client.fine_tuning.jobs.retrieve(lost.id).error
+        assert error is not None
+        assert "no longer has the job" in error.message
+
+
+def test_what_the_vendor_refuses_fails_the_job_and_what_it_is_out_of_does_not(
+    start: Callable[..., Live], rows: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = start(vendor=MemoryVendor())
+    answers = [VendorError(402, "no money left"), VendorError(429, "too fast"), VendorError(422, "not that model")]
+
+    def create(_: VendorOrder) -> VendorJob:
+        raise answers.pop(0)
+
+    monkeypatch.setattr(server.vendor, "create_job", create)
+    with server.openai() as client:
+        job = begin(client, rows)
+        until(lambda: status(client, job) == "failed")
+        assert answers == []
+        error = client.fine_tuning.jobs.retrieve(job.id).error
+        assert error is not None
+        assert "not that model" in error.message
+        assert any("no money left" in message for message in messages(client, job))
+
+
+def test_a_bad_end_leaves_nothing_that_hinders_the_next_start(start: Callable[..., Live], rows: bytes) -> None:
+    server = start()
+    with server.openai() as client:
+        file = client.files.create(file=("tea.jsonl", rows), purpose="fine-tune")
+    server.stop()
+    settings = server.office.settings
+    (settings.incoming_folder / "ftkit-half").mkdir()
+    (settings.incoming_folder / "ftkit-half" / "x.jsonl").write_text("half")
+    (settings.files_folder / "file-nobody-knows.jsonl").write_text("half")
+    again = start(vendor=server.vendor)
+    with again.openai() as client:
+        assert client.files.content(file.id).content == rows
+    assert list(settings.incoming_folder.iterdir()) == []
+    assert [path.stem for path in settings.files_folder.iterdir()] == [file.id]
 
 
 def test_after_a_restart_everything_is_there_and_goes_on(start: Callable[..., Live], rows: bytes) -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import os
+import shutil
 from typing import TYPE_CHECKING, Protocol
 
+from ftkit.providers._disk import sync
 from ftkit.server.errors import TOO_LARGE, ApiError, missing
 from ftkit.server.records import FileRecord, new_id, now
 from ftkit.server.store import Filter
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from ftkit.models import Metrics
@@ -75,13 +77,8 @@ class Files:
         """
         self.demand_room()
         record_id = new_id("file-")
-        partial = self._incoming / record_id
-        try:
-            size = self._copy(source, partial, lines=purpose == TRAINING)
-            partial.rename(self.path(record_id))
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
+        check = self._demand_short_lines if purpose == TRAINING else None
+        size = keep(source, self._incoming / record_id, self.path(record_id), check)
         made = now()
         expires = None if expires_s is None else made + expires_s
         record = FileRecord(
@@ -151,22 +148,14 @@ class Files:
     def sweep(self) -> None:
         """Removes what an earlier process left half-written, and bytes that no record knows. Asked at the start."""
         for path in self._incoming.iterdir():
-            path.unlink()
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
         known = {record.id for record in self._store.everything(FileRecord)}
         for path in self._folder.iterdir():
             if path.stem not in known:
                 path.unlink()
-
-    def _copy(self, source: Readable, target: Path, *, lines: bool) -> int:
-        line = 0
-        with target.open("xb") as file:
-            while chunk := source.read(_CHUNK):
-                if lines:
-                    line = self._demand_short_lines(chunk, line)
-                file.write(chunk)
-            file.flush()
-            os.fsync(file.fileno())
-            return file.tell()
 
     def _demand_short_lines(self, chunk: bytes, begun: int) -> int:
         """Raises if a line is too long.
@@ -184,6 +173,32 @@ class Files:
             message = f"A line of the file is longer than {self._limits.line_bytes} bytes."
             raise ApiError(message, param="file", code="line_too_long")
         return lengths[-1]
+
+
+def keep(source: Readable, partial: Path, target: Path, check: Callable[[bytes, int], int] | None = None) -> int:
+    """Copies bytes to where they stay, and returns how many when they would survive a loss of power.
+
+    Args:
+        source: The bytes.
+        partial: Where they lie until all are there; on the same disk.
+        target: Where they stay.
+        check: Looks at each chunk, with what it returned for the one before (0 at first), and may raise.
+    """
+    seen = 0
+    try:
+        with partial.open("xb") as file:
+            while chunk := source.read(_CHUNK):
+                seen = check(chunk, seen) if check is not None else 0
+                file.write(chunk)
+            file.flush()
+            os.fsync(file.fileno())
+            size = file.tell()
+        partial.rename(target)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    sync(target.parent)
+    return size
 
 
 def too_large(most: int, param: str | None = None) -> ApiError:

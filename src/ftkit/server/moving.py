@@ -20,7 +20,11 @@ from ftkit.errors import (
     JobCancelledError,
     JobFailedError,
     NotFoundError,
+    ProviderError,
     ProviderUnavailableError,
+    QuotaError,
+    RateLimitError,
+    UnclearOutcomeError,
     UnsupportedError,
 )
 from ftkit.models import EventLevel, FineTuningJob, JobStatus
@@ -48,7 +52,10 @@ _WORDS = {
 }
 """What the client's words are on the wire. The others, cancelling and unknown, change nothing."""
 _NEVER = (UnsupportedError, ConfigurationError, ConflictError, NotFoundError)
-"""What a provider answers to a job that it will never make."""
+"""What a provider answers to what it will never do."""
+_LATER = (CredentialsError, RateLimitError, QuotaError, ProviderUnavailableError, UnclearOutcomeError)
+"""What waiting, or a person, may mend."""
+_REFUSALS = range(400, 500)
 
 
 class Mover:
@@ -82,7 +89,10 @@ class Mover:
         elif job.job is None:  # we died while it was made, or it could not be known whether it was
             self._ask(job)
         else:
-            self._look(job, self._grant(job, job.job))
+            try:
+                self._look(job, self._grant(job, job.job))
+            except NotFoundError as error:
+                self._lose(job, error)
 
     def tell_trouble(self, job_id: str, error: Exception) -> None:
         """Tells, in the job's events and in the log, why it does not get on."""
@@ -103,9 +113,9 @@ class Mover:
             except DatasetError as error:
                 self._fail(job, f"invalid_{param}", self._told(error, file_id), param)
                 return
-            except CredentialsError:
-                raise
-            except _NEVER as error:
+            except FtkitError as error:
+                if not _is_final(error):
+                    raise
                 self._fail(job, "unsupported", str(error))
                 return
         if self._change(job, JobWord.VALIDATING, {"word": JobWord.QUEUED, **given}):
@@ -135,12 +145,13 @@ class Mover:
             )
         except (JobFailedError, JobCancelledError) as error:  # it ended while we were away
             made = error.job
-        except (CredentialsError, ProviderUnavailableError):  # the client is certain that nothing was made
-            self._change(job, None, {"handed": False})
+        except FtkitError as error:
+            if _is_final(error):
+                self._fail(job, "refused", str(error))
+                return
+            if isinstance(error, _LATER) and not isinstance(error, UnclearOutcomeError):
+                self._change(job, None, {"handed": False})  # the client is certain that nothing was made
             raise
-        except _NEVER as error:
-            self._fail(job, "refused", str(error))
-            return
         self._tell(job.id, "The fine-tuning job has begun.")
         self._see(job, made)
 
@@ -154,7 +165,8 @@ class Mover:
         if job.wish is not None:
             try:
                 seen = verbs[job.wish](made)
-            except ConflictError:  # it is no longer where that can be asked for: it has ended, or is where it should be
+            except (ConflictError, UnsupportedError) as error:  # it may have ended, or be where it should be
+                self._tell(job.id, f"The provider would not {job.wish.value} the job: {error}", EventLevel.WARNING)
                 seen = self._client.get_job(made)
             self._store.change(JobRecord, job.id, lambda now: now.without(job.wish))
             return seen
@@ -206,6 +218,13 @@ class Mover:
         self._change(job, None, update if seen is None else {**update, "job": seen})
         self._tell(job.id, f"The job failed: {message}", EventLevel.ERROR)
 
+    def _lose(self, job: JobRecord, error: NotFoundError) -> None:
+        """Ends a job that the provider no longer has: it is cancelled only if somebody here has asked for that."""
+        if job.wish is Wish.CANCEL:
+            self._change(job, None, {"word": JobWord.CANCELLED, "finished_at": now(), "wish": None})
+        else:
+            self._fail(job, "lost", f"the provider no longer has the job: {error}")
+
     def _take_events(self, job: JobRecord, seen: FineTuningJob) -> None:
         """Copies the provider's events that are new. Their ids come from the provider's: twice is once."""
         if "ListsEvents" not in self._client.abilities:
@@ -236,6 +255,14 @@ class Mover:
     def _tell(self, job_id: str, message: str, level: EventLevel = EventLevel.INFO) -> None:
         event = EventRecord(id=new_id("ftevent-"), job_id=job_id, created_at=now(), level=level, message=message)
         self._store.add(event)
+
+
+def _is_final(error: FtkitError) -> bool:
+    """Whether the same request will be refused for ever."""
+    if isinstance(error, _LATER):
+        return False
+    status = error.status_code if isinstance(error, ProviderError) else None
+    return isinstance(error, _NEVER) or status in _REFUSALS
 
 
 def _event(job: JobRecord, event: JobEvent) -> EventRecord:

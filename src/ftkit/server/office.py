@@ -64,6 +64,7 @@ class Office:
     def start(self) -> None:
         """Takes up what an earlier process left, and begins to work."""
         self.files.sweep()
+        self.serving.sweep()
         self.foreman.start()
         self.deployments.start()
 

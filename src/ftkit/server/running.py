@@ -49,6 +49,7 @@ def live_in(home: Path, slots: int) -> None:
     user wrote (profiles) stay where they are. Local training has slots of its own, which are as many as the server's
     if the user did not say otherwise.
     """
+    os.umask(0o077)  # training data is nobody else's
     os.environ.setdefault(LOCAL_SLOTS, str(slots))
     os.environ[CACHE] = str(cache_folder())
     os.environ[CONFIG_FOLDER] = str(config_folder())
@@ -124,6 +125,9 @@ def _listening(address: Address) -> Generator[socket.socket]:
         message = f"{address.host}:{address.port} cannot be listened at: {error.strerror or error}"
         raise ConflictError(message, hint="Choose another --port; 0 takes one that is free.") from error
     with listener:
+        # Else each answer on a connection that is kept waits 40 ms for an acknowledgement: asyncio sets this only on
+        # sockets that name their protocol, and these do not.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         yield listener
 
 

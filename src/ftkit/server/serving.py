@@ -6,6 +6,7 @@ the first question, keep the few that were asked last, and delete what has been 
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
-from ftkit.errors import NotFoundError, ProviderUnavailableError
+from ftkit.errors import FtkitError, NotFoundError, ProviderUnavailableError
 from ftkit.server.catalogue import no_such_model
 from ftkit.server.errors import UNAVAILABLE, ApiError
 from ftkit.server.records import DeploymentRecord, DeploymentWord, ServedRecord
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from ftkit.server.store import Store
 
 T = TypeVar("T")
+
+logger = logging.getLogger("ftkit.server")
 
 
 @dataclass(slots=True)
@@ -106,7 +109,7 @@ class Serving:
             seat = self._seats.setdefault(model, _Seat())
             seat.users += 1
         try:
-            self._make_room(model)
+            self._make_room()
             yield seat
         finally:
             with self._lock:
@@ -135,20 +138,14 @@ class Serving:
         if seat is not None:
             self._release(seat)
 
+    def sweep(self) -> None:
+        """Lets go of what an earlier process left. Asked at the start, before anybody asks a model anything."""
+        for served in self._store.everything(ServedRecord):
+            self._delete(served.id)
+
     def tidy(self) -> None:
-        """Lets go of what nobody has asked for a while, and of what an earlier process left."""
-        limit = time.monotonic() - self._idle_s
-        for model in self._idle():
-            with self._lock:
-                is_old = self._seats[model].used_at <= limit if model in self._seats else False
-            if is_old:
-                self.drop(model)
-        with self._lock:
-            held = {seat.deployment.name for seat in self._seats.values() if seat.deployment is not None}
-            busy = any(seat.deployment is None for seat in self._seats.values())
-        for served in [] if busy else self._store.everything(ServedRecord):
-            if served.id not in held:
-                self._delete(served.id)
+        """Lets go of what nobody has asked for a while."""
+        self._drop_idle(lambda seat: time.monotonic() - seat.used_at >= self._idle_s)
 
     def close(self) -> None:
         """Lets everything go."""
@@ -166,18 +163,18 @@ class Serving:
             raise no_such_model(model)
         return found[0]
 
-    def _make_room(self, model: str) -> None:
-        while len(self._seats) > self._most:
-            idle = [name for name in self._idle() if name != model]
-            if not idle:
-                return  # all are busy: one too many answers for a while
-            self.drop(idle[0])
+    def _make_room(self) -> None:
+        """Lets go of those unused for longest, until there are no more than may be; those in use stay."""
+        self._drop_idle(lambda _: len(self._seats) > self._most)
 
-    def _idle(self) -> list[str]:
-        """Returns the models that nobody is asking now, the one unused for longest first."""
+    def _drop_idle(self, is_due: Callable[[_Seat], bool]) -> None:
+        taken: list[_Seat] = []
         with self._lock:
-            idle = [(seat.used_at, model) for model, seat in self._seats.items() if seat.users == 0]
-        return [model for _, model in sorted(idle)]
+            for model, seat in sorted(self._seats.items(), key=lambda item: item[1].used_at):
+                if seat.users == 0 and is_due(seat):
+                    taken.append(self._seats.pop(model))
+        for seat in taken:
+            self._release(seat)
 
     def _deploy(self, model: str) -> Deployment:
         named = self._store.find(DeploymentRecord, model)
@@ -202,7 +199,12 @@ class Serving:
             seat.deployment = None
 
     def _delete(self, name: str) -> None:
-        self._client.delete_deployment(name)
+        """Deletes a deployment that we made. What cannot be deleted now is, at the next start: nobody waits for it."""
+        try:
+            self._client.delete_deployment(name)
+        except FtkitError as error:
+            logger.warning("the deployment %s could not be let go, and may cost: %s", name, error)
+            return
         self._store.delete(ServedRecord, name)
 
 

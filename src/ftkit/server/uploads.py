@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, BinaryIO
 
 from ftkit.server.errors import ApiError, missing
+from ftkit.server.files import keep
 from ftkit.server.records import PartRecord, UploadRecord, UploadWord, new_id, now
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Uploads:
 
     def __init__(self, settings: Settings, store: Store, files: Files) -> None:
         self._folder = settings.parts_folder
+        self._incoming = settings.incoming_folder
         self._limits = settings.limits
         self._store = store
         self._files = files
@@ -83,16 +85,14 @@ class Uploads:
             message = f"A part has at most {self._limits.part_bytes} bytes."
             raise ApiError(message, param="data", code="invalid_value")
         record = PartRecord(id=new_id("part_"), upload_id=upload_id, size=size, created_at=now())
-        path = self._path(record)
-        with path.open("xb") as file:
-            while chunk := source.read(_CHUNK):
-                file.write(chunk)
+        keep(source, self._incoming / record.id, self._path(record))
         try:
             with self._store.transaction():
+                self._pending(upload_id)
                 self._demand_space(upload, size)
                 self._store.add(record)
         except BaseException:
-            path.unlink()
+            self._path(record).unlink()
             raise
         return record
 
@@ -115,7 +115,12 @@ class Uploads:
         with ExitStack() as opened:
             joined = _Joined([opened.enter_context(self._path(part).open("rb")) for part in parts])
             file = self._files.add(joined, upload.filename, upload.purpose, upload.file_seconds)
-        return self._end(upload, UploadWord.COMPLETED, file.id), file
+        with self._store.transaction():
+            now_there = self.get(upload_id)
+            if now_there.word is UploadWord.PENDING:
+                return self._end(upload, UploadWord.COMPLETED, file.id), file
+        self._files.delete(file.id)  # it was asked twice at once, and the other one was faster
+        return self.complete(upload_id, part_ids, md5)
 
     def cancel(self, upload_id: str) -> UploadRecord:
         """Ends an upload; no part can be added to it any more.

@@ -51,7 +51,7 @@ class StrictRoute(APIRoute):
 
 def reply(body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Answers with JSON."""
-    return Response(to_json(body), status, dict(headers or {}), media_type="application/json")
+    return Response(to_json(body, inf_nan_mode="null"), status, dict(headers or {}), media_type="application/json")
 
 
 async def read_form(request: Request) -> FormData:
