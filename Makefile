@@ -52,6 +52,7 @@ full: check test benchmarks
 benchmarks: $(VENV)/.dev
 	@$(BIN)/python benchmarks/overhead.py
 	@$(BIN)/python benchmarks/imports.py
+	@$(BIN)/python benchmarks/server.py
 
 docs: $(VENV)/.dev
 	@$(BIN)/mkdocs serve

@@ -309,25 +309,25 @@ class EstimatesCost(Protocol):
         ...
 
 
-ABILITIES: tuple[type, ...] = (
-    Cancels,
-    Pauses,
-    ListsEvents,
-    ListsCheckpoints,
-    FetchesResults,
-    ReadsFiles,
-    DeletesFiles,
-    DeletesModels,
-    Deploys,
-    Chats,
-    StreamsChat,
-    CountsTokens,
-    KnowsLifecycle,
-    EstimatesCost,
-    NamesRoles,
-    Settles,
-)
-"""All optional abilities, in the order in which they are told."""
+ABILITIES: Mapping[type, str] = {
+    Cancels: "cancel jobs",
+    Pauses: "pause jobs and resume them",
+    ListsEvents: "list the events of a job",
+    ListsCheckpoints: "list checkpoints",
+    FetchesResults: "fetch the metrics of a job",
+    ReadsFiles: "show files",
+    DeletesFiles: "delete files",
+    DeletesModels: "delete models",
+    Deploys: "deploy models",
+    Chats: "chat",
+    StreamsChat: "stream a chat",
+    CountsTokens: "count tokens",
+    KnowsLifecycle: "tell until when a model can be used",
+    EstimatesCost: "estimate costs",
+    NamesRoles: "name models for roles",
+    Settles: "tell how long its list lags",
+}
+"""All optional abilities, in the order in which they are told, with what one can do who has them."""
 
 
 def abilities(provider: object) -> frozenset[str]:
@@ -339,10 +339,10 @@ def require(provider: Provider, ability: type[A]) -> A:
     """Returns the provider as one that has an ability.
 
     Raises:
-        UnsupportedError: It has not; the hint says what it has.
+        UnsupportedError: It has not; the hint says what it can do.
     """
     if not isinstance(provider, ability):
-        has = ", ".join(sorted(abilities(provider))) or "nothing beyond jobs"
-        message = f"the provider '{provider.name}' has no {ability.__name__}"
-        raise UnsupportedError(message, hint=f"It has: {has}.")
+        can = ", ".join(what for each, what in ABILITIES.items() if isinstance(provider, each))
+        message = f"the provider '{provider.name}' cannot {ABILITIES[ability]}"
+        raise UnsupportedError(message, hint=f"It can make and list jobs{', ' if can else ''}{can}.")
     return provider

@@ -88,7 +88,7 @@ def test_what_a_provider_cannot_do_is_refused_before_an_upload(
 
 
 def test_an_ability_that_is_missing_says_what_there_is(client: Client) -> None:
-    with pytest.raises(UnsupportedError, match=r"no Pauses\n  -> It has: .*Cancels"):
+    with pytest.raises(UnsupportedError, match=r"cannot pause jobs and resume them\n  -> It can .*cancel jobs"):
         client.pause_job("job-1")
 
 
@@ -455,7 +455,7 @@ def test_a_provider_without_events_cannot_be_followed_and_says_so_at_once() -> N
     class Mute(MemoryProvider):
         list_events = None  # type: ignore[assignment]  # the ability is its method: this takes it away
 
-    with pytest.raises(UnsupportedError, match="no ListsEvents"):
+    with pytest.raises(UnsupportedError, match="cannot list the events"):
         Client(Mute()).follow("job-1")
 
 

@@ -143,7 +143,7 @@ def test_a_job_at_work_is_cancelled(by_hand: Live, rows: bytes) -> None:
 def test_what_the_provider_cannot_do_is_refused(by_hand: Live, rows: bytes) -> None:
     with by_hand.openai() as client:
         job = begin(client, rows)
-        with pytest.raises(sdk.BadRequestError, match="cannot be paused"):
+        with pytest.raises(sdk.BadRequestError, match="cannot pause jobs"):
             client.fine_tuning.jobs.pause(job.id)
         with pytest.raises(sdk.BadRequestError, match="reinforcement"):
             begin(client, rows, method={"type": "reinforcement", "reinforcement": {"grader": {"type": "x"}}})

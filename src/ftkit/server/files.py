@@ -167,12 +167,14 @@ class Files:
         Returns:
             Bytes of the line that they leave open.
         """
-        first, *others = map(len, chunk.split(b"\n"))
-        lengths = [begun + first, *others]
-        if max(lengths) > self._limits.line_bytes:
-            message = f"A line of the file is longer than {self._limits.line_bytes} bytes."
-            raise ApiError(message, param="file", code="line_too_long")
-        return lengths[-1]
+        most, at = self._limits.line_bytes, -begun  # where the open line began, counted from this chunk
+        while len(chunk) - at > most:
+            end = chunk.rfind(b"\n", max(at, 0), at + most + 1)  # as far as may be: no need to look at every line
+            if end < 0:
+                raise ApiError(f"A line of the file is longer than {most} bytes.", param="file", code="line_too_long")
+            at = end + 1
+        last = chunk.rfind(b"\n", max(at, 0))
+        return len(chunk) - (at if last < 0 else last + 1)
 
 
 def keep(source: Readable, partial: Path, target: Path, check: Callable[[bytes, int], int] | None = None) -> int:

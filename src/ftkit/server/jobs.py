@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from ftkit.errors import FtkitError
 from ftkit.methods import Method, parse_method
 from ftkit.models import JobRequest, Severity, TrainingFile
+from ftkit.provider import Cancels, Pauses, require
 from ftkit.server import names
 from ftkit.server.errors import CONFLICT, ApiError, api_error, missing
 from ftkit.server.files import TRAINING
@@ -114,28 +115,31 @@ class Jobs:
         """Asks for the end of a job.
 
         Raises:
-            ApiError: It has ended, or the provider cannot do that and has it already.
+            ApiError: It has ended.
+            UnsupportedError: The provider has it already, and cannot cancel.
         """
         if self.get(job_id).handed:
-            self._demand("Cancels", "cancelled")
+            require(self._client.provider, Cancels)
         return self._wish(job_id, Wish.CANCEL, frozenset(word for word in JobWord if not word.is_terminal))
 
     def pause(self, job_id: str) -> JobRecord:
         """Asks a running job to stand still.
 
         Raises:
-            ApiError: It is not running, or the provider cannot do that.
+            ApiError: It is not running.
+            UnsupportedError: The provider cannot do that.
         """
-        self._demand("Pauses", "paused")
+        require(self._client.provider, Pauses)
         return self._wish(job_id, Wish.PAUSE, frozenset({JobWord.RUNNING}))
 
     def resume(self, job_id: str) -> JobRecord:
         """Lets a paused job go on.
 
         Raises:
-            ApiError: It is not paused, or the provider cannot do that.
+            ApiError: It is not paused.
+            UnsupportedError: The provider cannot do that.
         """
-        self._demand("Pauses", "paused")
+        require(self._client.provider, Pauses)
         return self._wish(job_id, Wish.RESUME, frozenset({JobWord.PAUSED}))
 
     def delete(self, job_id: str) -> None:
@@ -168,11 +172,6 @@ class Jobs:
 
         self.get(job_id)
         return self._store.change(JobRecord, job_id, changed)
-
-    def _demand(self, ability: str, what: str) -> None:
-        if ability not in self._client.abilities:
-            message = f"Jobs cannot be {what} here: the provider '{self._client.provider.name}' cannot do that."
-            raise ApiError(message, code="unsupported")
 
     def _repeated(self, repeat: RepeatRecord | None) -> JobRecord | None:
         before = self._store.find(RepeatRecord, repeat.id) if repeat else None

@@ -26,6 +26,7 @@ CREATE TABLE IF NOT EXISTS records (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, id TEXT NOT NULL, under TEXT NOT NULL,
     document TEXT NOT NULL, UNIQUE (kind, id)
 );
+CREATE INDEX IF NOT EXISTS records_by_kind ON records (kind, seq);
 CREATE INDEX IF NOT EXISTS records_by_under ON records (kind, under, seq);
 """
 _ADD = "INSERT INTO records (kind, id, under, document) VALUES (?, ?, ?, ?)"
