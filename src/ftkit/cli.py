@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -51,9 +49,10 @@ def serve(
     """Serves OpenAI's and Azure's fine-tuning API in front of a provider."""
     from ftkit.client import Client
     from ftkit.server import running
+    from ftkit.server.logs import log_to_stderr
     from ftkit.server.settings import ModelMap, Settings
 
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    log_to_stderr()
     with _told():
         folder = (home or running.default_home()).expanduser().resolve()
         running.live_in(folder, slots)

@@ -12,6 +12,7 @@ Where the three differ (Azure's REST specifications `authoring/stable/2024-10-21
 | a warning's level | warn | warn | warning |
 | a tuned model | ft:base:owner:suffix:id | base.ft-id-suffix | likewise |
 | an error | message, type, param, code | likewise | code, message |
+| the last checkpoint of a job | has a step in its name | is the model itself | likewise |
 | a chat names | a model | a deployment | a deployment |
 """
 
@@ -193,6 +194,12 @@ class AzureV1(OpenAI):
     def tuned_name(self, job: JobRecord) -> str:
         """Returns the name of a job's model."""
         return names.azure_name(job)
+
+    def checkpoint(self, job: JobRecord, checkpoint: Checkpoint) -> Json:
+        """Writes a checkpoint of a job; the last one of a job that has succeeded is the model itself."""
+        is_last = job.job is not None and job.word is JobWord.SUCCEEDED and checkpoint.step == job.job.total_steps
+        itself = {"fine_tuned_model_checkpoint": self.tuned_name(job)} if is_last else {}
+        return {**super().checkpoint(job, checkpoint), **itself}
 
     def job(self, job: JobRecord) -> Json:
         """Writes a job, with the training type that was asked for."""
