@@ -41,7 +41,7 @@ _MULTIPART = b"multipart/form-data"
 _FRAME = 64 * 1024
 """What the boundaries, headers and small fields around a file may take, in bytes."""
 _LINGER_S = 10.0
-"""How long the rest of a refused body is read: most clients look for an answer only when they have sent it all."""
+"""How long a body is read that nobody wants: most clients look for an answer only when they have sent it all."""
 
 
 class _Stopped(Exception):  # noqa: N818 - no error, and no kind that the application has an answer for
@@ -131,6 +131,7 @@ class _Passage:
         self._most = 0
         self._silence_s = 0.0
         self._stopped: _Stopped | None = None
+        self._is_whole = not _has_body(scope)
 
     async def run(self, guard: Guard) -> None:
         """Brings the request to the application, or refuses it."""
@@ -170,6 +171,7 @@ class _Passage:
         except TimeoutError:
             raise self._stop(ApiError("The body did not come in time.", status=_TIMEOUT, code="timeout")) from None
         self._read += len(message.get("body", b""))
+        self._is_whole = not message.get("more_body", False)
         if self._read > self._most:
             raise self._stop(too_large(self._most))
         return message
@@ -186,8 +188,14 @@ class _Passage:
     async def _send_on(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._status = message["status"]
-            extra = [(name.encode(), value.encode()) for name, value in self._extra.items()]
-            message = {**message, "headers": [*message.get("headers", []), *extra]}
+            # What is left of a body is not the next request.
+            extra = {**self._extra, **({} if self._is_whole else {"connection": "close"})}
+            pairs = [(name.encode(), value.encode()) for name, value in extra.items()]
+            message = {**message, "headers": [*message.get("headers", []), *pairs]}
+        elif not self._is_whole and not message.get("more_body", False):
+            await self._send({**message, "more_body": True})
+            await self._linger()
+            message = {"type": "http.response.body"}
         await self._send(message)
 
     async def _refuse(self, error: ApiError) -> None:
@@ -195,23 +203,16 @@ class _Passage:
             raise error
         body = json.dumps(dialect_of(self._scope["path"]).error(error)).encode()
         headers = {"content-type": "application/json", "content-length": str(len(body)), **error.headers}
-        is_read = _is_read(self._scope, self._read)
-        if not is_read:
-            headers["connection"] = "close"  # what is left of the body is not the next request
         pairs = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
         await self._send_on({"type": "http.response.start", "status": error.status, "headers": pairs})
-        await self._send_on({"type": "http.response.body", "body": body, "more_body": not is_read})
-        if not is_read:
-            await self._linger()
-            await self._send_on({"type": "http.response.body", "body": b""})
+        await self._send_on({"type": "http.response.body", "body": body})
 
     async def _linger(self) -> None:
         """Reads on, and drops it: a connection that is closed on what was sent takes the answer with it."""
         with suppress(TimeoutError):
             async with asyncio.timeout(min(_LINGER_S, self._silence_s)):
-                more = True
-                while more:
-                    more = (await self._receive()).get("more_body", False)
+                while not self._is_whole:
+                    self._is_whole = not (await self._receive()).get("more_body", False)
 
     def _log(self, seconds: float) -> None:
         path: str = getattr(self._scope.get("route"), "path", "-")
@@ -237,9 +238,9 @@ def _bearer(authorization: str) -> str:
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
-def _is_read(scope: Scope, read: int) -> bool:
+def _has_body(scope: Scope) -> bool:
     headers = _headers(scope)
-    return "transfer-encoding" not in headers and read >= int(headers.get("content-length", "0") or 0)
+    return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
 
 
 def _demand_local(headers: Mapping[str, str]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import random
-import time
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
     from ftkit.server.wire import CreateJob
 
 _MOST_SEED = 2**31 - 1
-_LOOK_S = 0.05
 
 
 class Jobs:
@@ -103,13 +101,6 @@ class Jobs:
         if job.job is None or job.model_deleted or "ListsCheckpoints" not in self._client.abilities:
             return []
         return self._client.list_checkpoints(job.job)
-
-    def await_end(self, job_id: str, wait_s: float) -> JobRecord:
-        """Waits for the end of a job, and returns it as it is then, or when the time is up."""
-        deadline = time.monotonic() + wait_s
-        while not (job := self.get(job_id)).word.is_terminal and time.monotonic() < deadline:
-            time.sleep(_LOOK_S)
-        return job
 
     def cancel(self, job_id: str) -> JobRecord:
         """Asks for the end of a job.
@@ -180,7 +171,10 @@ class Jobs:
         if before.digest != repeat.digest:
             message = "That Idempotency-Key was used for another request. Use a new one for each job."
             raise ApiError(message, status=CONFLICT, code="idempotency_key_reused")
-        return self.get(before.job_id)
+        job = self._store.find(JobRecord, before.job_id)  # also one that was deleted since: it was made
+        if job is None:
+            raise missing("fine-tuning job", before.job_id)
+        return job
 
     def _record(self, asked: CreateJob, job_id: str) -> JobRecord:
         base = self._catalogue.base_to_tune(asked.model)

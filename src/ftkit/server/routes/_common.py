@@ -63,7 +63,10 @@ async def read_form(request: Request) -> FormData:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "multipart/form-data":
         raise ApiError("The body must be multipart/form-data.", code="invalid_content_type")
-    return await request.form(max_files=1, max_fields=_SMALL_FIELDS, max_part_size=_SMALL_BYTES)
+    try:
+        return await request.form(max_files=1, max_fields=_SMALL_FIELDS, max_part_size=_SMALL_BYTES)
+    except UnicodeError as error:
+        raise ApiError("The form is no text in the charset that it names.", code="invalid_charset") from error
 
 
 def file_in(form: FormData, field: str) -> UploadFile:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 
 from ftkit.server import wire
 from ftkit.server.errors import ApiError
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from ftkit.server.records import JobRecord
 
 _MOST = 100
+_LOOK_S = 0.05
 _END_WAIT_S = 5.0
 """How long a request to cancel is held back for the end of the job: most clients expect it to be cancelled then."""
 _MOST_LABELS = 16
@@ -51,11 +55,16 @@ def router(office: Office, dialect: OpenAI) -> APIRouter:
         return reply(dialect.job(office.jobs.get(fine_tuning_job_id)))
 
     @paths.post("/fine_tuning/jobs/{fine_tuning_job_id}/cancel", response_model=wire.Job)
-    def cancel_job(fine_tuning_job_id: str) -> Response:
+    async def cancel_job(fine_tuning_job_id: str) -> Response:
         """Asks for the end of a job."""
-        job = office.jobs.cancel(fine_tuning_job_id)
+        job = await run_in_threadpool(office.jobs.cancel, fine_tuning_job_id)
         office.foreman.nudge(job.id)
-        return reply(dialect.job(office.jobs.await_end(job.id, _END_WAIT_S)))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_END_WAIT_S):
+                while not job.word.is_terminal:
+                    await asyncio.sleep(_LOOK_S)  # no thread waits: many may want to cancel what takes its time to end
+                    job = await run_in_threadpool(office.jobs.get, fine_tuning_job_id)
+        return reply(dialect.job(job))
 
     @paths.post("/fine_tuning/jobs/{fine_tuning_job_id}/pause", response_model=wire.Job)
     def pause_job(fine_tuning_job_id: str) -> Response:
