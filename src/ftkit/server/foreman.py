@@ -39,6 +39,7 @@ class _Care:
     since: float = field(default_factory=time.monotonic)
     due: float = 0.0
     busy: bool = False
+    waits: bool = False
     nudged: bool = False
     failures: int = 0
 
@@ -103,7 +104,7 @@ class Foreman:
     def _rest(self) -> float:
         """Seconds until something is due."""
         with self._lock:
-            due = [care.due for care in self._open.values() if not care.busy]
+            due = [care.due for care in self._open.values() if not (care.busy or care.waits)]
         return min(max(min(due, default=_TICK_S) - time.monotonic(), _SHORTEST_REST_S), _TICK_S)
 
     def _round(self) -> None:
@@ -120,20 +121,21 @@ class Foreman:
         with self._lock:
             open_ = dict(self._open)
         jobs = {job_id: self._store.find(JobRecord, job_id) for job_id in open_}
-        free = self._slots - sum(1 for job in jobs.values() if job is not None and job.is_at_work)
+        taken = [job for job_id, job in jobs.items() if job is not None and _takes_a_slot(job, open_[job_id])]
+        free = self._slots - len(taken)
         for job_id, care in open_.items():
             job = jobs[job_id]
-            if care.busy or care.due > moment:
+            if care.busy:
                 continue
             if job is None or job.word.is_terminal:
                 with self._lock:
                     self._open.pop(job_id)
                 continue
-            if job.waits_for_a_slot:
-                if free < 1:
-                    care.due = moment + _TICK_S
-                    continue
-                free -= 1
+            # A job that waits keeps its place, whenever it was looked at last; one that failed lets others go first.
+            care.waits = job.waits_for_a_slot and free < 1
+            if care.waits or (care.due > moment and (care.failures or not job.waits_for_a_slot)):
+                continue
+            free -= job.waits_for_a_slot
             care.busy = True
             yield job_id, care
 
@@ -152,6 +154,10 @@ class Foreman:
             care.due = 0.0 if care.nudged else care.due  # what came meanwhile may have come too late for this step
             care.busy = False
             self._wake.set()
+
+
+def _takes_a_slot(job: JobRecord, care: _Care) -> bool:
+    return job.is_at_work or (care.busy and job.waits_for_a_slot)  # the latter is just being set to work
 
 
 def _do(chore: Callable[[], object]) -> None:

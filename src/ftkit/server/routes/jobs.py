@@ -57,14 +57,7 @@ def router(office: Office, dialect: OpenAI) -> APIRouter:
     @paths.post("/fine_tuning/jobs/{fine_tuning_job_id}/cancel", response_model=wire.Job)
     async def cancel_job(fine_tuning_job_id: str) -> Response:
         """Asks for the end of a job."""
-        job = await run_in_threadpool(office.jobs.cancel, fine_tuning_job_id)
-        office.foreman.nudge(job.id)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_END_WAIT_S):
-                while not job.word.is_terminal:
-                    await asyncio.sleep(_LOOK_S)  # no thread waits: many may want to cancel what takes its time to end
-                    job = await run_in_threadpool(office.jobs.get, fine_tuning_job_id)
-        return reply(dialect.job(job))
+        return reply(dialect.job(await _cancelled(office, fine_tuning_job_id)))
 
     @paths.post("/fine_tuning/jobs/{fine_tuning_job_id}/pause", response_model=wire.Job)
     def pause_job(fine_tuning_job_id: str) -> Response:
@@ -96,6 +89,18 @@ def router(office: Office, dialect: OpenAI) -> APIRouter:
         return reply(dialect.page(page, more=begin + limit < len(items)))
 
     return paths
+
+
+async def _cancelled(office: Office, job_id: str) -> JobRecord:
+    """Cancels a job, and returns it when it has ended, or when that takes too long."""
+    job = await run_in_threadpool(office.jobs.cancel, job_id)
+    office.foreman.nudge(job.id)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_END_WAIT_S):
+            while not job.word.is_terminal:
+                await asyncio.sleep(_LOOK_S)  # and no thread waits: many may want to cancel what takes its time to end
+                job = await run_in_threadpool(office.jobs.get, job_id)
+    return job
 
 
 def deleting(office: Office) -> APIRouter:
