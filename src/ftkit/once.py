@@ -17,6 +17,7 @@ that was interrupted goes on again, while the key is still locked: two processes
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -30,14 +31,14 @@ from ftkit.errors import (
     ProviderUnavailableError,
     UnclearOutcomeError,
 )
-from ftkit.keys import attempt_key, base_of
+from ftkit.keys import attempt_key, base_of, job_key
 from ftkit.ledger import State
 from ftkit.models import FineTuningJob, JobRequest, JobStatus
 from ftkit.provider import DEFAULT_SETTLE_S, Pauses, Provider, Settles
 from ftkit.retrying import read
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from ftkit.ledger import JobEntry, Ledger
 
@@ -85,7 +86,7 @@ class Once:
             ProviderError: The provider refused; nothing was made.
             LedgerError: The ledger cannot be written; nothing was sent.
         """
-        with self._ledger.lock(base_key):
+        with self._locked(base_key, request):
             made = self._last_made(base_key)
             attempt = made.attempt if made is not None else 1
             if made is None and self._ledger.job_entry(base_key) is None:
@@ -135,6 +136,16 @@ class Once:
             job = self._own(read(self._provider.get_job, job_id), entry.key)
             self._ledger.record_job(entry.key, job)
             return job
+
+    @contextmanager
+    def _locked(self, base_key: str, request: JobRequest) -> Generator[None]:
+        """Holds a request's key, and what all requests that say the same share.
+
+        A vendor that keeps no key knows a job by what it was asked for. Two keys that ask for the same at once must
+        not take each other's job, which is there already, and in nobody's ledger yet, for their own.
+        """
+        with self._ledger.lock(f"alike:{job_key(self._identity, request)}"), self._ledger.lock(base_key):
+            yield
 
     def _last_made(self, base_key: str) -> JobEntry | None:
         """Returns the last attempt that became a job. A later one may have been refused, and counts for nothing."""

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from ftkit.testing.vendor import VendorJob, VendorOrder
+
 
 @pytest.fixture
 def file(client: Client, train: Path) -> TrainingFile:
@@ -278,6 +280,33 @@ def test_many_threads_with_one_request_get_one_job(client: Client, vendor: Memor
         thread.join()
     assert len(found) == 20
     assert len(set(found)) == len(vendor.jobs) == 1
+
+
+class SlowVendor(MemoryVendor):
+    """A job is in the list some time before its maker hears of it."""
+
+    def create_job(self, order: VendorOrder) -> VendorJob:
+        job = super().create_job(order)
+        time.sleep(0.2)
+        return job
+
+
+def test_keys_that_ask_for_the_same_at_once_do_not_take_each_others_job(train: Path) -> None:
+    vendor = SlowVendor()
+    client = Client(MemoryProvider(vendor))
+    file = client.upload(train, model="base")
+    made: list[str] = []
+
+    def create(key: str) -> None:
+        made.append(client.create_job(model="base", training_file=file, key=key).id)
+
+    threads = [threading.Thread(target=create, args=(key,)) for key in ("one", "two", "three")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(made) == sorted(vendor.jobs)
+    assert len(made) == 3
 
 
 def test_without_a_ledger_that_can_be_written_nothing_is_sent(

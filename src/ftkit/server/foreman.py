@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ftkit.server.records import JobRecord
+from ftkit.server.records import JobRecord, JobWord
 from ftkit.waiting import Pace
 
 if TYPE_CHECKING:
@@ -125,6 +125,8 @@ class Foreman:
         free = self._slots - len(taken)
         for job_id, care in open_.items():
             job = jobs[job_id]
+            if job is not None and job.word is JobWord.VALIDATING and not care.failures:
+                free = 0  # it came first, and is about to wait for a slot itself
             if care.busy:
                 continue
             if job is None or job.word.is_terminal:
