@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -17,9 +18,13 @@ from openai import OpenAI
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 PATIENCE_S = 60.0
+OWN = {
+    "FTKIT_CACHE": str(Path(__file__).parent.parent / ".cache"),
+    "OMP_NUM_THREADS": "1",
+    "HF_HUB_OFFLINE": "1",
+}
 
 
 class Served:
@@ -41,11 +46,9 @@ class Served:
         (self.home / "server.json").unlink(missing_ok=True)
         said = len(self.log) if self._log.exists() else 0
         command = [sys.executable, "-m", "ftkit", "serve", "--home", str(self.home), "--port", "0", *self._options]
-        environment = {name: value for name, value in os.environ.items() if name != "FTKIT_HOME"}
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("FTKIT_")} | OWN
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                command, stdout=log, stderr=log, env={**environment, "OMP_NUM_THREADS": "1"}
-            )
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
         deadline = time.monotonic() + PATIENCE_S
         while not (self.home / "server.json").exists():
             assert self._process.poll() is None, self.log

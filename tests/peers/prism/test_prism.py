@@ -28,7 +28,7 @@ from openai import APIStatusError, OpenAI
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from serving import Server
+    from served import Served
 
 pytestmark = pytest.mark.slow
 
@@ -70,7 +70,7 @@ def document(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def proxy(server: Server, document: Path, tmp_path: Path) -> Generator[str]:
+def proxy(server: Served, document: Path, tmp_path: Path) -> Generator[str]:
     """The address of a proxy before the server. It lets all pass, and tells in a header what it finds."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -126,7 +126,7 @@ def findings() -> Findings:
 
 
 @pytest.fixture
-def client(proxy: str, server: Server, findings: Findings) -> Generator[OpenAI]:
+def client(proxy: str, server: Served, findings: Findings) -> Generator[OpenAI]:
     http = httpx2.Client(event_hooks={"response": [findings.look]}, trust_env=False, timeout=PATIENCE_S)
     with OpenAI(base_url=proxy, api_key=server.key, max_retries=0, http_client=http) as openai:
         yield openai
