@@ -27,6 +27,10 @@ OWN = {
 }
 
 
+def _heed_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell that runs us in the background has it ignored
+
+
 class Served:
     """A server's folder, and the process that serves it."""
 
@@ -48,7 +52,13 @@ class Served:
         command = [sys.executable, "-m", "ftkit", "serve", "--home", str(self.home), "--port", "0", *self._options]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("FTKIT_")} | OWN
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+            self._process = subprocess.Popen(
+                command,
+                stdout=log,
+                stderr=log,
+                env=environment,
+                preexec_fn=_heed_interrupts,  # noqa: PLW1509 - it only sets a signal
+            )
         deadline = time.monotonic() + PATIENCE_S
         while not (self.home / "server.json").exists():
             assert self._process.poll() is None, self.log

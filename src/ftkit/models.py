@@ -505,7 +505,7 @@ class ChatChunk(Noun):
     Attributes:
         text: The piece.
         finish_reason: Set on the last piece.
-        usage: Tokens in and out, where the provider tells; on the last piece, or on one without text after it.
+        usage: Tokens in and out, on the last piece, where the provider tells.
     """
 
     text: str

@@ -18,7 +18,7 @@ from ftkit.errors import (
     ProviderUnavailableError,
 )
 from ftkit.models import ChatMessage, ChatOptions
-from ftkit.providers._chat_wire import ChatEndpoint, chunk_of, reply_of, request_body
+from ftkit.providers._chat_wire import ChatEndpoint, chunks_of, reply_of, request_body
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -307,8 +307,16 @@ def test_unknown_fields_of_an_answer_are_passed_over() -> None:
         }
     )
     assert (reply.text, reply.tool_calls, reply.finish_reason) == ("", (call,), None)
-    assert chunk_of({"choices": [], "usage": {}}) is None
-    assert chunk_of({"choices": [{"delta": {"role": "assistant", "content": ""}}]}) is None
-    last = chunk_of({"choices": [{"delta": {}, "finish_reason": "stop"}], "new": 1})
-    assert last is not None
-    assert last.finish_reason == "stop"
+    usage = {"prompt_tokens": 1, "completion_tokens": 2, "new": 1}
+    first, last = chunks_of(
+        [
+            {"choices": [{"delta": {"role": "assistant", "content": ""}}], "usage": None},
+            {"choices": [{"delta": {"content": "x"}}], "new": 1},
+            {"choices": [{"delta": {}, "finish_reason": "stop"}], "new": 1},
+            {"choices": [], "usage": usage},
+        ]
+    )
+    assert (first.text, first.finish_reason, first.usage) == ("x", None, None)
+    assert (last.text, last.finish_reason) == ("", "stop")
+    assert last.usage is not None
+    assert last.usage.completion_tokens == 2

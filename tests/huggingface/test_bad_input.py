@@ -110,7 +110,7 @@ def test_a_template_that_does_not_tell_the_answers_apart_can_be_learnt_whole(
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"method": Supervised(learning_rate_multiplier=2.0)}, "did you mean 'learning_rate'?"),
+        ({"method": Supervised(learning_rate=1e-3, learning_rate_multiplier=2.0)}, "say two different things"),
         ({"method": ORPO()}, "no method 'orpo'"),
         ({"method": DPO(), "provider_options": {"packing": True}}, "DPO has no packing"),
         ({"provider_options": {"max_lenght": 3}}, "did you mean 'max_length'?"),

@@ -53,7 +53,7 @@ class FolderWitness:
             (place / "control.json").write_text(json.dumps({"want": want, "run": state["run"]}))
             return
         if word not in {"queued", "running"}:
-            os.kill(state["runner"]["pid"], signal.SIGKILL)
+            os.killpg(state["runner"]["pid"], signal.SIGKILL)  # and what it started, which would hold its lock
         state["word"] = "running" if word == "interrupted" else word
         if word in {"succeeded", "failed", "cancelled"}:
             state["finished_at"] = datetime.now(UTC).isoformat()
@@ -130,7 +130,7 @@ class TestLocal(ProviderConformance):
         changes: list[dict[str, Any]] = [
             {"model": "no/such/model"},
             {"model": "/no/such/folder"},
-            {"method": Supervised(learning_rate_multiplier=2.0)},
+            {"method": Supervised(learning_rate=1e-3, learning_rate_multiplier=2.0)},
             {"method": DPO(lora=LoRA()), "provider_options": {"packing": True}},
             {"provider_options": {"max_length": 1}},
             {"suffix": "no spaces"},

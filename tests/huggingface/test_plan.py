@@ -249,11 +249,26 @@ def test_a_good_request_has_no_problems(model: Path) -> None:
     assert problems(DPO(beta=0.1, lora=LoRA()), provider_options={"max_steps": 3}) == []
 
 
-def test_an_unknown_hyperparameter_is_named_with_the_one_that_was_meant() -> None:
+def test_a_hyperparameter_that_came_to_a_method_and_not_to_local_training_is_named_with_the_one_that_was_meant(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ftkit.providers.huggingface.problems._KNOWN", ("n_epochs", "learning_rate"))
     [problem] = problems(Supervised(learning_rate_multiplier=2.0))
     assert (problem.code, problem.field) == ("unknown-hyperparameter", "method.learning_rate_multiplier")
     assert "did you mean 'learning_rate'?" in problem.message
-    assert problem.fix == "It has: n_epochs, batch_size, learning_rate, lora."
+    assert problem.fix == "It has: n_epochs, learning_rate."
+
+
+def test_a_multiplier_is_of_the_default_rate_and_not_of_one_that_is_given() -> None:
+    once, twice = (planned(Supervised(learning_rate_multiplier=factor)).learning_rate for factor in (1.0, 2.0))
+    assert (
+        once
+        == planned(Supervised()).learning_rate
+        == planned(Supervised(learning_rate_multiplier="auto")).learning_rate
+    )
+    assert twice == 2 * once
+    [problem] = problems(Supervised(learning_rate=1e-3, learning_rate_multiplier=2.0))
+    assert problem.code == "two-learning-rates"
 
 
 def test_a_method_that_is_not_there_is_named_with_those_that_are() -> None:

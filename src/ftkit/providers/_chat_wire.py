@@ -20,7 +20,7 @@ from ftkit.errors import (
 from ftkit.models import ChatChunk, ChatMessage, ChatOptions, ChatReply, ChatUsage
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
     import httpx2
 
@@ -73,14 +73,24 @@ def reply_of(payload: Mapping[str, Any]) -> ChatReply:
     )
 
 
-def chunk_of(payload: Mapping[str, Any]) -> ChatChunk | None:
-    """Reads one event of a stream; None if it brings neither text, nor the end, nor the tokens that it took."""
-    usage = _usage_of(payload.get("usage"))
-    for choice in payload.get("choices") or ():
-        text = _object(choice.get("delta")).get("content") or ""
-        if text or choice.get("finish_reason"):
-            return ChatChunk(text=text, finish_reason=choice.get("finish_reason"), usage=usage)
-    return None if usage is None else ChatChunk(text="", usage=usage)
+def chunks_of(payloads: Iterable[Mapping[str, Any]]) -> Iterator[ChatChunk]:
+    """Reads the events of a stream. The last piece tells why it ended, and the tokens that it took if they are told.
+
+    Those come in an event of their own, after the end: the last piece waits for it.
+    """
+    last: ChatChunk | None = None
+    for payload in payloads:
+        usage = _usage_of(payload.get("usage"))
+        for choice in payload.get("choices") or ():
+            text, reason = _object(choice.get("delta")).get("content") or "", choice.get("finish_reason")
+            if reason:
+                last = ChatChunk(text=text, finish_reason=reason)
+            elif text:
+                yield ChatChunk(text=text)
+        if last is not None and usage is not None:
+            last = last.model_copy(update={"usage": usage})
+    if last is not None:
+        yield last
 
 
 def _usage_of(value: object) -> ChatUsage | None:
@@ -143,21 +153,19 @@ class ChatEndpoint:
             if not response.is_success:
                 response.read()
                 self._check(response)
-            for data in self._events(response):
-                if data == _DONE:
-                    return
-                payload = _object(json.loads(data))
-                if "error" in payload:
-                    raise ProviderError(_message(payload, data), provider=self._provider)
-                if chunk := chunk_of(payload):
-                    yield chunk
-        raise ProviderUnavailableError("the answer broke off", provider=self._provider, hint=self._hint)
+            yield from chunks_of(self._payloads(response))
 
-    @staticmethod
-    def _events(response: httpx2.Response) -> Iterator[str]:
+    def _payloads(self, response: httpx2.Response) -> Iterator[dict[str, Any]]:
         import httpx2
 
-        return (event.data for event in httpx2.EventSource(response))
+        for event in httpx2.EventSource(response):
+            if event.data == _DONE:
+                return
+            payload = _object(json.loads(event.data))
+            if "error" in payload:
+                raise ProviderError(_message(payload, event.data), provider=self._provider)
+            yield payload
+        raise ProviderUnavailableError("the answer broke off", provider=self._provider, hint=self._hint)
 
     def _client(self) -> httpx2.Client:
         import httpx2

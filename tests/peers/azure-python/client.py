@@ -19,7 +19,6 @@ QUESTION = {"role": "user", "content": "Which tea is for the morning?"}
 KEY = AzureKeyCredential(os.environ["AZURE_OPENAI_API_KEY"])
 PLACE = {"resource_group_name": "peers", "account_name": "peers", "deployment_name": "azure-peer"}
 
-
 client = AzureOpenAI(azure_endpoint=os.environ["AZURE_OPENAI_ENDPOINT"], api_version="2024-10-21", timeout=60)
 management = CognitiveServicesManagementClient(
     KEY,
