@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ftkit.errors import FtkitError
+from ftkit.errors import ConfigurationError, FtkitError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -23,9 +25,12 @@ Home = Annotated[Path | None, typer.Option(help="The server's folder; one of the
 Name = Annotated[str, typer.Argument(help="What the key is called.")]
 
 
-@app.callback()
-def _root() -> None:
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Shows the version.")] = False) -> None:  # noqa: FBT002
     """One interface for fine-tuning language models."""
+    if version:
+        typer.echo(f"ftkit {metadata.version('ftkit')}")
+        raise typer.Exit
 
 
 @app.command()
@@ -82,7 +87,7 @@ def list_keys(home: Home = None) -> None:
     """Lists the names of all keys."""
     with _keys(home) as ring:
         for key in ring.names():
-            typer.echo(key.id)
+            typer.echo(f"{key.id}\t{datetime.fromtimestamp(key.created_at, UTC):%Y-%m-%d %H:%M} UTC")
 
 
 @keys.command("revoke")
@@ -90,6 +95,7 @@ def revoke_key(name: Name, home: Home = None) -> None:
     """Makes a key worthless, at once."""
     with _keys(home) as ring:
         ring.revoke(name)
+    typer.echo(f"revoked: {name}")
 
 
 def main() -> None:
@@ -110,11 +116,16 @@ def _told() -> Generator[None]:
 @contextmanager
 def _keys(home: Path | None) -> Generator[Keys]:
     from ftkit.server.keys import Keys
-    from ftkit.server.office import open_store
+    from ftkit.server.office import has_store, open_store
     from ftkit.server.running import default_home
 
     with _told():
-        store = open_store((home or default_home()).expanduser().resolve())
+        folder = (home or default_home()).expanduser().resolve()
+        if not has_store(folder):
+            hint = "Start one with `ftkit serve`, or name its folder with --home."
+            raise ConfigurationError(f"there is no server in {folder}", hint=hint)
+        typer.echo(f"server: {folder}", err=True)
+        store = open_store(folder)
         try:
             yield Keys(store)
         finally:

@@ -357,6 +357,8 @@ class Tour:
         called = self.ask(ChatCompletion, "POST", path, json={**asked, "tools": [tool]})
         assert called["choices"][0]["message"]["tool_calls"] == [CALL]
         self.stream(path, asked)
+        if self.names_deployments:
+            self.undeploy()
 
     def stream(self, path: str, asked: Mapping[str, Any]) -> None:
         asked = {**asked, "stream": True, "stream_options": {"include_usage": True}}
@@ -377,6 +379,12 @@ class Tour:
             return state == "Succeeded"
 
         until(is_there)
+
+    def undeploy(self) -> None:
+        account = "/subscriptions/s/resourceGroups/g/providers/Microsoft.CognitiveServices/accounts/a"
+        path, version = f"{account}/deployments/{DEPLOYMENT}", {"api-version": "2025-09-01"}
+        assert self.http.delete(path, params=version).status_code == 202
+        until(lambda: self.http.get(path, params=version).status_code == 404)
 
     def refusals(self) -> None:
         jobs = "/fine_tuning/jobs"

@@ -12,6 +12,7 @@ import pytest
 from live import MODEL, Live, until
 
 from ftkit.errors import ConflictError, NotFoundError
+from ftkit.server.logs import FIELDS, JsonLines
 from ftkit.server.settings import Limits
 
 if TYPE_CHECKING:
@@ -109,8 +110,10 @@ def test_the_log_holds_no_key_no_query_and_no_data(
         openai.files.create(file=("secret-name.jsonl", rows.replace(b"3?", b"hush")), purpose="fine-tune")
         openai.fine_tuning.jobs.list(metadata={"who": "whisper"})
         openai.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": "hush"}])
-        until(lambda: len(caplog.records) >= 3)  # a line is written when its answer is out
-    lines = [json.loads(record.getMessage()) for record in caplog.records if record.name == "ftkit.server.access"]
+        until(
+            lambda: sum(record.name == "ftkit.server.access" for record in caplog.records) == 3
+        )  # a line is written when its answer is out
+    lines = [vars(record)[FIELDS] for record in caplog.records if record.name == "ftkit.server.access"]
     assert [(line["method"], line["route"], line["status"]) for line in lines] == [
         ("POST", "/v1/files", 200),
         ("GET", "/v1/fine_tuning/jobs", 200),
@@ -118,5 +121,7 @@ def test_the_log_holds_no_key_no_query_and_no_data(
     ]
     assert lines[0]["key"] == "test-0"
     assert lines[0]["bytes_in"] > len(rows)
+    written = "\n".join(JsonLines().format(record) for record in caplog.records)
+    assert all(json.loads(line)["time"] for line in written.splitlines())
     for word in ("hush", "whisper", "secret-name", server.key):
-        assert word not in caplog.text
+        assert word not in written

@@ -111,6 +111,8 @@ def test_a_chat_names_a_deployment_that_arm_has_made(server: Live, azure: AzureO
         assert "Hello?" in str(v1.chat.completions.create(model="mine", messages=question).choices[0].message.content)
         with pytest.raises(sdk.NotFoundError, match="deployment"):
             v1.chat.completions.create(model=model, messages=question)
+        with pytest.raises(sdk.ConflictError, match="'mine' serves"):
+            v1.models.delete(model)
 
 
 def test_deployments_are_listed_changed_and_deleted(server: Live) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import openai as sdk
@@ -68,6 +69,26 @@ def test_the_model_unused_for_longest_makes_room(start: Callable[..., Live]) -> 
             ask(client, model)
         served = {deployment.model for deployment in server.vendor.list_deployments()}
         assert served == {"memory-a", "memory-c"}
+
+
+def test_no_more_models_answer_at_once_than_may(start: Callable[..., Live]) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    most: list[int] = []
+    vendor = MemoryVendor()
+    answer = vendor.chat
+
+    def slow(name: str, text: str) -> str:
+        most.append(len(vendor.list_deployments()))
+        time.sleep(0.05)
+        return answer(name, text)
+
+    vendor.chat = slow  # type: ignore[method-assign]
+    server = start(vendor=vendor, served=2, models={name: f"memory-{name}" for name in "abcd"})
+    with server.openai() as client, ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda n: ask(client, "abcd"[n % 4], f"question {n}"), range(16)))
+    assert all(f"question {n}" in answer for n, answer in enumerate(answers))
+    assert max(most) == 2
 
 
 def test_an_idle_model_is_let_go_and_comes_back_when_it_is_asked(start: Callable[..., Live]) -> None:

@@ -295,9 +295,55 @@ def test_a_model_that_was_not_set_up_is_refused_with_those_that_were(by_hand: Li
         begin(client, rows, model="gpt-5")
 
 
-def test_a_default_stands_for_every_other_model(start: Callable[..., Live], rows: bytes) -> None:
+def test_bounds_are_told_as_they_are(by_hand: Live, rows: bytes) -> None:
+    with by_hand.openai() as client:
+        wrong: list[tuple[dict[str, Any], str, str]] = [
+            ({"hyperparameters": {"n_epochs": 51}}, "hyperparameters.n_epochs", "less than or equal to 50, or 'auto'"),
+            ({"hyperparameters": {"n_epochs": 0}}, "hyperparameters.n_epochs", "greater than or equal to 1, or 'auto'"),
+            ({"hyperparameters": {"n_epochs": "many"}}, "hyperparameters.n_epochs", "a valid integer, or 'auto'"),
+            ({"method": {"type": "sft"}}, "method.type", "'supervised', 'dpo' or 'reinforcement'"),
+            ({"suffix": ""}, "suffix", "at least 1 character"),
+            ({"metadata": {"k": 1}}, "metadata.k", "a valid string"),
+        ]
+        for asked, param, told in wrong:
+            with pytest.raises(sdk.BadRequestError) as refused:
+                begin(client, rows, **asked)
+            assert refused.value.param == param
+            assert told in refused.value.message
+
+
+def test_a_job_that_cannot_be_begun_for_too_long_has_failed_with_the_cause(
+    start: Callable[..., Live], rows: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = start(vendor=MemoryVendor(), patience_s=0.5)
+
+    def away(filename: str, content: bytes) -> Any:
+        raise VendorError(503, f"the hub is away, and {bool(filename and content)}")
+
+    monkeypatch.setattr(server.vendor, "create_file", away)
+    with server.openai() as client:
+        job = begin(client, rows)
+        until(lambda: status(client, job) == "failed")
+        error = client.fine_tuning.jobs.retrieve(job.id).error
+        assert error is not None
+        assert "the hub is away" in error.message
+
+
+def test_a_file_that_is_deleted_is_deleted_at_the_vendor_too(server: Live, openai: OpenAI, rows: bytes) -> None:
+    job = begin(openai, rows)
+    until(lambda: status(openai, job) == "succeeded")
+    assert len(server.vendor.list_files(None, 9)[0]) == 1
+    openai.files.delete(job.training_file)
+    assert server.vendor.list_files(None, 9)[0] == []
+
+
+def test_a_default_stands_for_every_other_model_but_for_those_tuned_elsewhere(
+    start: Callable[..., Live], rows: bytes
+) -> None:
     server = start(vendor=MemoryVendor(), default_model="memory-large")
     with server.openai() as client:
+        with pytest.raises(sdk.BadRequestError, match="not available"):
+            begin(client, rows, model="ft:gpt-4o-mini-2024-07-18:acme::abc123")
         begin(client, rows, model="gpt-5")
         assert server.vendor_job().order.model == "memory-large"
 

@@ -117,12 +117,29 @@ def test_keys_are_made_listed_and_revoked_while_it_runs(served: Served) -> None:
     served.key = ftkit("keys", "create", "laptop", *home).stdout.strip()
     with served.client() as client:
         assert list(client.models.list())
-        assert ftkit("keys", "list", *home).stdout.split() == ["default", "laptop"]
+        listed = ftkit("keys", "list", *home)
+        assert [line.split()[0] for line in listed.stdout.splitlines()] == ["default", "laptop"]
+        assert str(served.home) in listed.stderr, "whose keys they are"
         assert ftkit("keys", "revoke", "laptop", *home).returncode == 0
         with pytest.raises(sdk.AuthenticationError):
             client.models.list()
     served.key = first
     assert served.client().models.list().data
+
+
+def test_keys_of_no_server_are_an_error_and_make_none(tmp_path: Path) -> None:
+    refused = ftkit("keys", "list", "--home", str(tmp_path / "typo"))
+    assert refused.returncode == 1
+    assert "there is no server in" in refused.stderr
+    assert not (tmp_path / "typo").exists()
+
+
+def test_a_folder_that_cannot_be_one_is_told_in_a_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    refused = ftkit("serve", "--home", str(tmp_path / "file"), "--port", "0", "--model", f"{GPT}=ftkit/small")
+    assert refused.returncode == 1
+    assert "Traceback" not in refused.stderr
+    assert "another --home" in refused.stderr
 
 
 def test_ctrl_c_ends_it_and_the_models_that_answered(served: Served) -> None:

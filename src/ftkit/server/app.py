@@ -13,7 +13,8 @@ from starlette.exceptions import HTTPException
 
 from ftkit.errors import FtkitError
 from ftkit.server.dialects import Azure, AzureV1, OpenAI, dialect_of
-from ftkit.server.errors import BAD_REQUEST, NOT_FOUND, UNAVAILABLE, ApiError, api_error
+from ftkit.server.errors import NOT_FOUND, UNAVAILABLE, ApiError, api_error
+from ftkit.server.faults import invalid
 from ftkit.server.guard import HEALTH, Guard
 from ftkit.server.records import InstallationRecord, now
 from ftkit.server.routes import arm, chat, files, jobs, models, uploads
@@ -121,26 +122,10 @@ def _api_error(error: Exception) -> ApiError:
     if isinstance(error, FtkitError):
         return api_error(error)
     if isinstance(error, RequestValidationError):
-        return _invalid(error)
+        return invalid(error)
     if isinstance(error, UnknownCursorError):
         message = f"There is nothing with the id {str(error)[:200]} in this list."
         return ApiError(message, param="after", code="invalid_value")
     if isinstance(error, HTTPException):  # no such path, no such method, a form that cannot be read
         return ApiError(str(error.detail), status=error.status_code, headers=error.headers)
     raise error
-
-
-def _invalid(error: RequestValidationError) -> ApiError:
-    """Tells the first thing that is wrong, by the path of its field."""
-    first = error.errors()[0]
-    where, *path = first["loc"]
-    field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")[:200]
-    if first["type"] == "extra_forbidden":
-        message = f"Unrecognized request argument supplied: {field}"
-        return ApiError(message, status=BAD_REQUEST, param=field, code="unknown_parameter")
-    if first["type"] == "missing":
-        message = f"Missing required parameter: '{field or where}'."
-        return ApiError(message, status=BAD_REQUEST, param=field or str(where), code="missing_required_parameter")
-    return ApiError(
-        f"'{field or where}': {first['msg']}", status=BAD_REQUEST, param=field or None, code="invalid_value"
-    )

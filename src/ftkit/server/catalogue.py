@@ -57,10 +57,13 @@ class Catalogue:
         if self.tuned(name) is not None:
             message = f"{name} was tuned here, and cannot be tuned further. Start from its base model."
             raise ApiError(message, param="model", code="model_not_available")
-        base = self.base(name)
+        base = None if names.is_tuned(name) else self.base(name)
         if base is None:
             known = ", ".join(self._models) or "none"
-            message = f"The model '{name[:200]}' is not available for fine-tuning here. There are: {known}."
+            message = (
+                f"The model '{name[:200]}' is not available for fine-tuning here. There are: {known}. "
+                "Which model stands for a name is said where the server is started, with --model NAME=MODEL."
+            )
             raise ApiError(message, param="model", code="model_not_available")
         return base
 

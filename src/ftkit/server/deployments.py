@@ -96,6 +96,17 @@ class Deployments:
         """Returns a deployment, or None."""
         return self._store.find(DeploymentRecord, name)
 
+    def demand_unused(self, model: str) -> None:
+        """Raises if a deployment serves a model.
+
+        Raises:
+            ApiError: One does.
+        """
+        for record in self.all():
+            if record.model == model:
+                message = f"The deployment '{record.id}' serves {model}; delete that first."
+                raise ApiError(message, status=CONFLICT, code="conflict")
+
     def all(self) -> list[DeploymentRecord]:
         """Returns all deployments, oldest first."""
         return self._store.everything(DeploymentRecord)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,10 +25,11 @@ from ftkit.errors import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+logger = logging.getLogger("ftkit.server")
+
 BAD_REQUEST, UNAUTHORIZED, NOT_FOUND, CONFLICT, TOO_LARGE = 400, 401, 404, 409, 413
 TOO_MANY, INTERNAL, UNAVAILABLE = 429, 500, 503
 _KINDS = {
-    UNAUTHORIZED: "authentication_error",
     TOO_MANY: "rate_limit_error",
     INTERNAL: "server_error",
     UNAVAILABLE: "server_error",
@@ -96,11 +98,18 @@ _REFUSALS = range(400, 500)
 
 
 def api_error(error: FtkitError) -> ApiError:
-    """Turns an error of ftkit into the answer to a request."""
+    """Turns an error of ftkit into the answer to a request.
+
+    Of a provider that broke down, the first line is told, and the rest (the end of a log, say) is for our own log.
+    """
     for kind, answer in _ANSWERS:
         if isinstance(error, kind):
-            return ApiError(str(error), status=answer.status, code=answer.code)
+            if answer.status < INTERNAL:
+                return ApiError(str(error), status=answer.status, code=answer.code)
+            logger.warning("%s", error)
+            return ApiError(str(error).partition("\n")[0], status=answer.status, code=answer.code)
     status = error.status_code if isinstance(error, ProviderError) else None
     if status in _REFUSALS:  # the provider found the request wrong, and its words say what
         return ApiError(str(error), status=status or BAD_REQUEST)
-    return ApiError(str(error), status=UNAVAILABLE, code="provider_error")
+    logger.warning("%s", error)
+    return ApiError(str(error).partition("\n")[0], status=UNAVAILABLE, code="provider_error")

@@ -28,7 +28,7 @@ logger = logging.getLogger("ftkit.server")
 _WORKERS = 4
 _TICK_S = 0.5
 _SHORTEST_REST_S = 0.01
-_CHORES_S = 60.0
+_CHORES_S = 10.0
 _LONGEST_PAUSE_S = 60.0
 
 
@@ -42,6 +42,7 @@ class _Care:
     waits: bool = False
     nudged: bool = False
     failures: int = 0
+    lost_at: float | None = None
 
 
 class Foreman:
@@ -51,7 +52,7 @@ class Foreman:
         mover: Moves a job on by one step.
         store: Where the jobs are.
         settings: How many may be at work, and how often to look.
-        chores: What else is to be done once a minute.
+        chores: What else is to be done every ten seconds.
     """
 
     def __init__(self, mover: Mover, store: Store, settings: Settings, *chores: Callable[[], object]) -> None:
@@ -59,6 +60,7 @@ class Foreman:
         self._store = store
         self._slots = settings.slots
         self._pace = Pace(poll_s=settings.poll_s)
+        self._patience_s = settings.patience_s
         self._chores = chores
         self._chores_due = 0.0
         self._open: dict[str, _Care] = {}
@@ -145,13 +147,16 @@ class Foreman:
         care.nudged = False
         try:
             self._mover.move(job_id)
-            care.failures = 0
+            care.failures, care.lost_at = 0, None
             care.due = time.monotonic() + self._pace.delay(time.monotonic() - care.since)
         except Exception as error:  # noqa: BLE001 - told in the job's events and in the log, and tried again
             care.failures += 1
             care.due = time.monotonic() + min(_TICK_S * 2**care.failures, _LONGEST_PAUSE_S)
+            care.lost_at = care.lost_at or time.monotonic()
             if care.failures == 1:
                 self._mover.tell_trouble(job_id, error)
+            elif time.monotonic() - care.lost_at > self._patience_s:
+                self._mover.give_up(job_id, error)
         finally:
             care.due = 0.0 if care.nudged else care.due  # what came meanwhile may have come too late for this step
             care.busy = False
@@ -165,5 +170,5 @@ def _takes_a_slot(job: JobRecord, care: _Care) -> bool:
 def _do(chore: Callable[[], object]) -> None:
     try:
         chore()
-    except Exception:  # it is in the log, and is done again in a minute
+    except Exception:  # it is in the log, and is done again in ten seconds
         logger.exception("a chore failed")

@@ -20,6 +20,7 @@ from starlette.requests import ClientDisconnect
 from ftkit.server.dialects import dialect_of
 from ftkit.server.errors import INTERNAL, UNAUTHORIZED, ApiError
 from ftkit.server.files import too_large
+from ftkit.server.logs import FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +37,7 @@ HEALTH = "/healthz"
 INSTALLATION_HEADER = "x-ftkit-installation"
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _TIMEOUT = 408
+_MOST_SHOWN = 200
 _FORBIDDEN = 403
 _MULTIPART = b"multipart/form-data"
 _FRAME = 64 * 1024
@@ -222,11 +224,12 @@ class _Passage:
             "key": self._key,
             "method": self._scope["method"],
             "route": path if path == "-" or path.startswith(prefix) else prefix + path,
+            "path": self._scope["path"][:_MOST_SHOWN],
             "status": self._status,
             "bytes_in": self._read,
             "ms": round(seconds * 1000, 1),
         }
-        access.info(json.dumps(line))
+        access.info("%s %s", line["method"], line["route"], extra={FIELDS: line})
 
 
 def _headers(scope: Scope) -> Mapping[str, str]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import random
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from ftkit.errors import FtkitError
+from ftkit.errors import FtkitError, NotFoundError
 from ftkit.methods import Method, parse_method
 from ftkit.models import JobRequest, Severity, TrainingFile
 from ftkit.provider import Cancels, Pauses, require
@@ -144,6 +145,16 @@ class Jobs:
             message = f"The job {job_id} is {record.word.value}; cancel it first."
             raise ApiError(message, status=CONFLICT, code="conflict")
         self._store.change(JobRecord, job_id, lambda job: job.model_copy(update={"hidden": True}))
+
+    def forget_file(self, file_id: str) -> None:
+        """Deletes the provider's copies of a file, if it can delete and no job waits to begin with them."""
+        if "DeletesFiles" not in self._client.abilities:
+            return
+        jobs = self._store.everything(JobRecord)
+        needed = {copy for job in jobs if not job.handed and not job.word.is_terminal for _, copy in job.copies()}
+        for copy in {copy for job in jobs for ours, copy in job.copies() if ours == file_id} - needed:
+            with suppress(NotFoundError):
+                self._client.delete_file(copy)
 
     def forget_model(self, job: JobRecord) -> None:
         """Takes note that the model of a job was deleted."""

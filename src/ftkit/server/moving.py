@@ -28,6 +28,7 @@ from ftkit.errors import (
     UnsupportedError,
 )
 from ftkit.models import EventLevel, FineTuningJob, JobStatus
+from ftkit.server.logs import FIELDS
 from ftkit.server.records import EventRecord, JobError, JobRecord, JobWord, Wish, new_id, now
 
 if TYPE_CHECKING:
@@ -97,9 +98,15 @@ class Mover:
     def tell_trouble(self, job_id: str, error: Exception) -> None:
         """Tells, in the job's events and in the log, why it does not get on."""
         ours = isinstance(error, FtkitError)
-        logger.warning("job %s cannot go on now: %s", job_id, type(error).__name__, exc_info=None if ours else error)
+        logger.warning("job %s cannot go on now: %r", job_id, error, exc_info=None if ours else error)
         why = str(error) if ours else f"{type(error).__name__}; the server's log says more"
         self._tell(job_id, f"The job cannot go on now, and is tried again: {why}", EventLevel.WARNING)
+
+    def give_up(self, job_id: str, error: Exception) -> None:
+        """Ends a job that nothing was made of yet, and that could not go on for too long."""
+        job = self._store.find(JobRecord, job_id)
+        if job is not None and not job.handed:
+            self._fail(job, "provider_unavailable", f"it could not be begun: {error}")
 
     def _validate(self, job: JobRecord) -> None:
         """Checks the files, and gives them to the provider."""
@@ -172,7 +179,11 @@ class Mover:
             return seen
         seen = self._client.get_job(made)
         if seen.interrupted and job.word is not JobWord.PAUSED:  # its process or machine died; nobody asked for that
-            self._tell(job.id, "The job was interrupted, and goes on from where it was.", EventLevel.WARNING)
+            self._tell(
+                job.id,
+                "The job was interrupted, and goes on from its last checkpoint; from the start, if it has none.",
+                EventLevel.WARNING,
+            )
             seen = self._client.resume_job(made)
         return seen
 
@@ -249,7 +260,11 @@ class Mover:
             done = record.word is only if only is not None else not record.word.is_terminal
             return record.model_copy(update=update) if done else record
 
-        self._store.change(JobRecord, job.id, changed)
+        after = self._store.change(JobRecord, job.id, changed)
+        if after.word is not job.word:
+            logger.info(
+                "job %s is %s", job.id, after.word.value, extra={FIELDS: {"job": job.id, "is": after.word.value}}
+            )
         return done
 
     def _tell(self, job_id: str, message: str, level: EventLevel = EventLevel.INFO) -> None:

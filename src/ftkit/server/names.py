@@ -60,6 +60,11 @@ def job_hint(model: str) -> tuple[str | None, str | None]:
     return (model.rpartition(":")[2], None) if model.startswith("ft:") else (None, None)
 
 
+def is_tuned(name: str) -> bool:
+    """Whether a name is that of a tuned model, here or elsewhere."""
+    return name.startswith("ft:") or ".ft-" in name
+
+
 def plain_suffix(suffix: str | None) -> str | None:
     """Returns a suffix as it can stand in a name: letters, digits and hyphens."""
     plain = re.sub(r"[^A-Za-z0-9]+", "-", suffix or "").strip("-").lower()

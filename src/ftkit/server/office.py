@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,8 +28,14 @@ _DATABASE = "server.sqlite3"
 
 def open_store(home: Path) -> Store:
     """Opens the database of a server's folder; both are made if they are not there."""
+    os.umask(0o077)  # what lies there is nobody else's
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     return Store(home / _DATABASE)
+
+
+def has_store(home: Path) -> bool:
+    """Whether a server has ever been started in a folder."""
+    return (home / _DATABASE).is_file()
 
 
 @dataclass(frozen=True, slots=True)

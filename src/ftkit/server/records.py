@@ -231,6 +231,11 @@ class JobRecord(Record):
         """Whether the next thing to do is to set it to work."""
         return self.wish is Wish.RESUME or (self.word is JobWord.QUEUED and not self.handed)
 
+    def copies(self) -> list[tuple[str, str]]:
+        """Returns our files that the provider has copies of, each with the id of its copy."""
+        pairs = ((self.training_file, self.training), (self.validation_file, self.validation))
+        return [(ours, copy.id) for ours, copy in pairs if ours is not None and copy is not None]
+
     def without(self, wish: Wish | None) -> JobRecord:
         """Returns it without a wish that was granted; one that was made since stays."""
         return self.model_copy(update={"wish": None}) if self.wish is wish else self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -49,7 +50,6 @@ def live_in(home: Path, slots: int) -> None:
     user wrote (profiles) stay where they are. Local training has slots of its own, which are as many as the server's
     if the user did not say otherwise.
     """
-    os.umask(0o077)  # training data is nobody else's
     os.environ.setdefault(LOCAL_SLOTS, str(slots))
     os.environ[CACHE] = str(cache_folder())
     os.environ[CONFIG_FOLDER] = str(config_folder())
@@ -81,7 +81,11 @@ def serve(client: Client, settings: Settings, address: Address, tell: Callable[[
         from ftkit.server.office import open_office
     except ImportError as error:
         raise MissingExtraError("ftkit serve", "server") from error
-    settings.incoming_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        settings.incoming_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"{settings.home} cannot be a server's folder: {error.strerror}"
+        raise ConfigurationError(message, hint="Choose another --home, one that can be written.") from error
     with _alone(settings.home), _listening(address) as listener:
         tempfile.tempdir = str(settings.incoming_folder)  # large bodies wait on the disk of the files, not in /tmp
         office = open_office(client, settings)
@@ -96,7 +100,12 @@ def serve(client: Client, settings: Settings, address: Address, tell: Callable[[
         )
         url = _url(listener)
         write_atomically(settings.home / ADDRESS, json.dumps({"url": url, "pid": os.getpid()}))
-        tell(f"OpenAI's API at {url}/v1, Azure's at {url}. Ctrl-C stops the server; jobs that train go on.")
+        if address.host not in LOOPBACK:
+            tell("Others can reach this address, and keys travel over it as they are: put a proxy with TLS before it.")
+        if settings.default_model is not None and not settings.models:
+            tell(f"Whatever model is asked for, it is {settings.default_model}: --model NAME=MODEL says otherwise.")
+        tell(f"OpenAI's API at {url}/v1, Azure's at {url}.")
+        tell("Ctrl-C stops the server; jobs that train go on, and so do Azure's deployments.")
         uvicorn.Server(config).run(sockets=[listener])  # the socket takes connections already
 
 
@@ -122,8 +131,10 @@ def _listening(address: Address) -> Generator[socket.socket]:
         family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
         listener = socket.create_server(address, family=family)
     except OSError as error:
-        message = f"{address.host}:{address.port} cannot be listened at: {error.strerror or error}"
-        raise ConflictError(message, hint="Choose another --port; 0 takes one that is free.") from error
+        why = os.strerror(error.errno) if error.errno else str(error)
+        is_taken = error.errno in {errno.EADDRINUSE, errno.EACCES}
+        hint = "Choose another --port; 0 takes one that is free." if is_taken else "Choose an address of this machine."
+        raise ConflictError(f"{address.host}:{address.port} cannot be listened at: {why}", hint=hint) from error
     with listener:
         # Else each answer on a connection that is kept waits 40 ms for an acknowledgement: asyncio sets this only on
         # sockets that name their protocol, and these do not.

@@ -15,6 +15,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from ftkit.errors import FtkitError, NotFoundError, ProviderUnavailableError
+from ftkit.server import names
 from ftkit.server.catalogue import no_such_model
 from ftkit.server.errors import UNAVAILABLE, ApiError
 from ftkit.server.records import DeploymentRecord, DeploymentWord, ServedRecord
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 logger = logging.getLogger("ftkit.server")
+
+_ROOM_S = 300.0
+"""How long a question waits for one of the few places of models that answer."""
 
 
 @dataclass(slots=True)
@@ -68,6 +72,7 @@ class Serving:
         self._idle_s = settings.idle_s
         self._seats: dict[str, _Seat] = {}
         self._lock = threading.Lock()
+        self._freed = threading.Condition(self._lock)
 
     def target(self, model: str) -> FineTuningJob | Checkpoint | str:
         """Returns what a name of a model stands for at the provider.
@@ -78,7 +83,7 @@ class Serving:
         tuned = self._catalogue.tuned(model)
         if tuned is not None:
             return self._tuned_target(tuned, model)
-        base = None if model.startswith("ft:") else self._catalogue.base(model)
+        base = None if names.is_tuned(model) else self._catalogue.base(model)
         if base is None:
             raise no_such_model(model)
         return base
@@ -105,16 +110,37 @@ class Serving:
         """Gives a model a seat, which nobody takes away for the time of a `with` block."""
         if self._store.find(DeploymentRecord, model) is None:
             self.target(model)  # a name that stands for nothing gets none
-        with self._lock:
-            seat = self._seats.setdefault(model, _Seat())
-            seat.users += 1
+        seat = self._sit(model)
         try:
-            self._make_room()
             yield seat
         finally:
-            with self._lock:
+            with self._freed:
                 seat.users -= 1
                 seat.used_at = time.monotonic()
+                self._freed.notify_all()
+
+    def _sit(self, model: str) -> _Seat:
+        """Returns the seat of a model, when there is room for it: that of one that nobody asks any more, if need be.
+
+        Raises:
+            ApiError: All are asked all the time.
+        """
+        deadline = time.monotonic() + _ROOM_S
+        while True:
+            with self._freed:
+                self._freed.wait_for(lambda: self._has_room(model), deadline - time.monotonic())
+                if model in self._seats or len(self._seats) < self._most:
+                    seat = self._seats.setdefault(model, _Seat())
+                    seat.users += 1
+                    return seat
+            self._drop_idle(lambda _: len(self._seats) >= self._most)
+            if time.monotonic() >= deadline:
+                message = f"All {self._most} models that may answer at once are being asked. Try again later."
+                raise ApiError(message, status=UNAVAILABLE, code="overloaded")
+
+    def _has_room(self, model: str) -> bool:
+        full = len(self._seats) >= self._most
+        return model in self._seats or not full or any(seat.users == 0 for seat in self._seats.values())
 
     def _put(self, model: str, seat: _Seat, question: Callable[[Deployment], T]) -> T:
         deployment = self._deployed(model, seat, None)
@@ -162,10 +188,6 @@ class Serving:
         if not found:
             raise no_such_model(model)
         return found[0]
-
-    def _make_room(self) -> None:
-        """Lets go of those unused for longest, until there are no more than may be; those in use stay."""
-        self._drop_idle(lambda _: len(self._seats) > self._most)
 
     def _drop_idle(self, is_due: Callable[[_Seat], bool]) -> None:
         taken: list[_Seat] = []

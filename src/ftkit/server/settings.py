@@ -72,6 +72,8 @@ class ModelMap(NamedTuple):
             if not name or not model:
                 hint = "Write it as NAME=MODEL, such as gpt-4o-mini-2024-07-18=ftkit/small."
                 raise ConfigurationError(f"--model {text!r} does not say which model stands for which name", hint=hint)
+            if name in names:
+                raise ConfigurationError(f"--model says twice which model stands for '{name}'", hint="Leave one out.")
             names[name] = client.resolve_model(model)
         if default is None and not names and client.resolve_model(_SMALLEST) != _SMALLEST:
             default = _SMALLEST
@@ -94,6 +96,7 @@ class Settings(Noun):
         served: Models that answer at once because somebody asked them; the one unused for longest makes room.
         idle_s: Seconds after which such a model no longer answers from memory; the next question loads it again.
         poll_s: Seconds between two looks at a job; None lets them grow with its age, from half a second.
+        patience_s: Seconds after which a job has failed that could not be begun, since the provider is away.
         auth: Whether a key is asked for.
         limits: The most that is taken.
     """
@@ -105,6 +108,7 @@ class Settings(Noun):
     served: PositiveInt = 2
     idle_s: PositiveFloat = 900.0
     poll_s: Annotated[float, Field(gt=0)] | None = None
+    patience_s: PositiveFloat = 900.0
     auth: bool = True
     limits: Limits = Limits()
 

@@ -85,6 +85,7 @@ def router(office: Office, dialect: OpenAI) -> APIRouter:
     def delete_file(file_id: str) -> Response:
         """Deletes a file."""
         office.files.delete(file_id)
+        office.jobs.forget_file(file_id)
         return reply(wire.Deleted(id=file_id, object="file").model_dump())
 
     return paths

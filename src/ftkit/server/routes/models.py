@@ -44,6 +44,7 @@ def router(office: Office, dialect: OpenAI, since: int) -> APIRouter:
         """Tells what is known of a model."""
         tuned = office.catalogue.tuned(model)
         if tuned is not None:
+            office.serving.target(model)  # a checkpoint may be gone
             return reply(dialect.tuned_model(tuned.job, tuned.step))
         if model not in office.catalogue.names():
             raise no_such_model(model)
@@ -63,6 +64,7 @@ def router(office: Office, dialect: OpenAI, since: int) -> APIRouter:
 
 def _delete(office: Office, tuned: Tuned, model: str) -> None:
     target = office.serving.target(model)
+    office.deployments.demand_unused(model)
     office.serving.drop(model)
     with suppress(NotFoundError):  # deleted at the provider itself: what is left to do is to forget it
         office.client.delete_model(target.model if isinstance(target, Checkpoint) else target)
