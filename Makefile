@@ -29,7 +29,7 @@ $(VENV)/.run: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.dev: $(VENV)/.run pyproject.toml tests/plugins/ftkit-memory/pyproject.toml
 	@echo "Installing what the tests need into $(VENV) ..."
-	@$(PIP) -e '.[local,plots,parquet,server,openai,dev]' -e tests/plugins/ftkit-memory
+	@$(PIP) -e '.[local,plots,parquet,server,openai,azure,dev]' -e tests/plugins/ftkit-memory
 	@touch $@
 
 demo: $(VENV)/.run

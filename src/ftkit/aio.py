@@ -295,6 +295,10 @@ class AsyncClient:
         """Awaits `Client.delete_model`."""
         return await self._call(self._client.delete_model, model)
 
+    async def receive_webhook(self, payload: bytes, headers: Mapping[str, str]) -> FineTuningJob:
+        """Awaits `Client.receive_webhook`."""
+        return await self._call(self._client.receive_webhook, payload, headers)
+
     async def adopt(
         self,
         job: FineTuningJob | str,

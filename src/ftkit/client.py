@@ -439,6 +439,18 @@ class Client:
             events, delay = look(self, watch)
             yield from events
 
+    def receive_webhook(self, payload: bytes, headers: Mapping[str, str]) -> FineTuningJob:
+        """Reads the job that a vendor's message is about: an alternative to waiting.
+
+        Args:
+            payload: The body of the request, as it came.
+            headers: Its headers.
+
+        Raises:
+            CredentialsError: The message is not the vendor's, or too old.
+        """
+        return self.get_job(self._able(abilities.ReceivesWebhooks).verify_webhook(payload, headers))
+
     # -- deployments ---------------------------------------------------------------------------------------------
 
     def deploy(

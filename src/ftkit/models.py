@@ -79,13 +79,15 @@ class RecordKind(StrEnum):
     """The kinds of training record.
 
     CHAT: messages, with tools and weights. PROMPT_COMPLETION: a prompt and the text that should follow it.
-    PREFERENCE: a conversation with a preferred and a rejected answer. TEXT: plain text.
+    PREFERENCE: a conversation with a preferred and a rejected answer. TEXT: plain text. ITEM: messages to answer, and
+    beside them whatever a grader judges the answer by.
     """
 
     CHAT = "chat"
     PROMPT_COMPLETION = "prompt_completion"
     PREFERENCE = "preference"
     TEXT = "text"
+    ITEM = "item"
 
 
 class Severity(StrEnum):

@@ -287,6 +287,24 @@ class StreamsChat(Protocol):
 
 
 @runtime_checkable
+class ReceivesWebhooks(Protocol):
+    """Sends word of what becomes of a job, in place of being asked."""
+
+    def verify_webhook(self, payload: bytes, headers: Mapping[str, str]) -> str:
+        """Returns the id of the job that a message is about.
+
+        Args:
+            payload: The body of the request, as it came.
+            headers: Its headers.
+
+        Raises:
+            CredentialsError: The message is not the vendor's, or too old.
+            NotFoundError: It is about no fine-tuning job.
+        """
+        ...
+
+
+@runtime_checkable
 class KnowsLifecycle(Protocol):
     """Knows until when a model can be trained and served."""
 
@@ -322,6 +340,7 @@ ABILITIES: Mapping[type, str] = {
     Chats: "chat",
     StreamsChat: "stream a chat",
     CountsTokens: "count tokens",
+    ReceivesWebhooks: "receive webhooks",
     KnowsLifecycle: "tell until when a model can be used",
     EstimatesCost: "estimate costs",
     NamesRoles: "name models for roles",

@@ -160,8 +160,14 @@ PREFERENCES = st.builds(
     st.none() | TOOLS,
 ).filter(lambda record: _said(record["chosen"]) != _said(record["rejected"]))
 TEXTS = st.fixed_dictionaries({"text": SAID})
+ITEMS = st.builds(
+    lambda asked, t, answer: {**_optional({"messages": asked}, t, None), "answer": answer},
+    st.lists(USER, min_size=1, max_size=2),
+    st.none() | TOOLS,
+    SAID,
+)
 
-OF_KIND = {
+OF_KIND = {  # items are not among them: they are read as such only where they are asked for
     RecordKind.CHAT: CHATS,
     RecordKind.PROMPT_COMPLETION: PAIRS,
     RecordKind.PREFERENCE: PREFERENCES,

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 _LOSSES = {
     RecordKind.PREFERENCE: "the rejected answer would be lost.",
     RecordKind.TEXT: "where the question ends and the answer begins is not known.",
+    RecordKind.ITEM: "what stands beside the messages would be lost.",
 }
 _LACKS = {
     RecordKind.PREFERENCE: "it has no rejected answer.",
     RecordKind.TEXT: "where the question ends and the answer begins would be lost.",
     RecordKind.CHAT: "it is no prompt and completion.",
+    RecordKind.ITEM: "it has nothing that an answer could be judged by.",
 }
 
 

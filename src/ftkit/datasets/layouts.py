@@ -81,4 +81,5 @@ def _openai_preference(record: Mapping[str, Any]) -> Record:
 CANONICAL = register_layout(Layout("ftkit", frozenset(RecordKind), _as_it_is))
 """The canonical form itself, of any kind: what local training and `split` use."""
 register_layout(Layout("chat", frozenset({RecordKind.CHAT}), _as_it_is))
+register_layout(Layout("openai-item", frozenset({RecordKind.ITEM}), _as_it_is))
 register_layout(Layout("openai-preference", frozenset({RecordKind.PREFERENCE}), _openai_preference))

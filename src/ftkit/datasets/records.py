@@ -4,6 +4,7 @@
     prompt_completion  {"prompt": "...", "completion": "..."}
     preference         {"prompt": [...], "chosen": [...], "rejected": [...], "tools"?, "parallel_tool_calls"?}
     text               {"text": "..."}
+    item               {"messages": [...], "tools"?, "parallel_tool_calls"?, and any other fields}
 
 A message is {"role", "content", "name"?, "tool_calls"?, "tool_call_id"?, "weight"?}. Reading into this form changes
 how a record is written, never what it says; whether what it says makes sense is for `rules` to judge.
@@ -57,6 +58,7 @@ class _Shape:
         canonical: Reads a row into the canonical form.
         place: The path, in a row, of one message of its canonical form; with False if that is text, not a message.
         may: Further fields that a row may have.
+        keeps: Whether all other fields belong to the record as well.
     """
 
     kind: RecordKind
@@ -65,6 +67,7 @@ class _Shape:
     canonical: Callable[[Mapping[str, Any]], Record]
     place: Callable[[Mapping[str, Any], Record, At], tuple[str, bool]]
     may: frozenset[str] = frozenset()
+    keeps: bool = False
 
 
 class Normal(NamedTuple):
@@ -124,7 +127,8 @@ def _path(shape: _Shape, raw: Mapping[str, Any], record: Record, at: At) -> str:
 
 def _ignored(raw: Mapping[str, Any], shape: _Shape) -> tuple[str, ...]:
     """Returns the fields of a row that say something, and that its canonical form has no place for."""
-    extra = [name for name, value in raw.items() if value is not None and name not in {*shape.needs, *shape.may}]
+    known = raw.keys() if shape.keeps else {*shape.needs, *shape.may}
+    extra = [name for name, value in raw.items() if value is not None and name not in known]
     for field in (*shape.needs, *shape.may):
         value: object = raw.get(field)
         if field == "input" and is_object(value):  # OpenAI's preferences
@@ -224,6 +228,12 @@ def _parsed(text: str) -> Any:  # noqa: ANN401 - what JSON holds
 
 def _chat(raw: Mapping[str, Any]) -> Record:
     return _with_tools({"messages": _messages("messages", raw["messages"])}, raw)
+
+
+def _item(raw: Mapping[str, Any]) -> Record:
+    """Reads messages to answer, with what a grader judges by: its fields stay as they are."""
+    beside = {name: value for name, value in raw.items() if name not in {"messages", *OPTIONAL_FIELDS}}
+    return {**_chat(raw), **{name: value for name, value in beside.items() if value is not None}}
 
 
 def _in_place(_raw: Mapping[str, Any], _record: Record, at: At) -> tuple[str, bool]:
@@ -360,8 +370,10 @@ _SHAPES = (
         _in_place,
     ),
     _Shape(RecordKind.TEXT, ("text",), _any, _only("text"), _in_place),
+    _Shape(RecordKind.ITEM, ("messages",), _any, _item, _in_place, may=OPTIONAL_FIELDS, keeps=True),
 )
-"""The forms that are read, the most telling first: a preference often has `messages` or `text` beside it."""
+"""The forms that are read, the most telling first: a preference often has `messages` or `text` beside it. An item is
+only read as one where items are wanted."""
 
 FIELD_NAMES = frozenset(name for shape in _SHAPES for name in (*shape.needs, *shape.may))
 """The fields at the top of a row that mean something."""

@@ -50,6 +50,8 @@ def flaws(kind: RecordKind, record: Record, rules: DatasetRules) -> Iterator[Fla
     """Yields everything that is wrong with a canonical record."""
     if kind is RecordKind.CHAT:
         return _chat(record, rules)
+    if kind is RecordKind.ITEM:
+        return _item(record, rules)
     if kind is RecordKind.PREFERENCE:
         return _preference(record, rules)
     if kind is RecordKind.PROMPT_COMPLETION:
@@ -85,6 +87,15 @@ def _chat(record: Record, rules: DatasetRules) -> Iterator[Flaw]:
     yield from _conversation("messages", messages, rules, set())
     if rules.needs_assistant and _roles_are_known(messages, rules):
         yield from _something_to_learn(messages)
+
+
+def _item(record: Record, rules: DatasetRules) -> Iterator[Flaw]:
+    yield from _chat(record, rules)
+    last: object = record["messages"][-1] if record["messages"] else None
+    if is_object(last) and last.get("role") in rules.roles and last.get("role") != "user":
+        where = At("messages", len(record["messages"]) - 1, "role")
+        message = "the last message is not the user's, and there is nothing to answer."
+        yield Flaw("last-not-user", where, message, "Leave out what follows the question; put the answer beside it.")
 
 
 def _preference(record: Record, rules: DatasetRules) -> Iterator[Flaw]:

@@ -1,0 +1,291 @@
+"""Azure's control plane: deployments, through `azure-mgmt-cognitiveservices`."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    HttpResponseError,
+    ResourceExistsError,
+    ResourceNotFoundError,
+    ServiceRequestError,
+    ServiceResponseError,
+)
+from azure.mgmt.cognitiveservices.models import Deployment as ARMDeployment
+from azure.mgmt.cognitiveservices.models import DeploymentModel, DeploymentProperties, Sku
+from filelock import FileLock, Timeout
+from pydantic import PositiveFloat, PositiveInt
+
+from ftkit.errors import (
+    ConflictError,
+    CredentialsError,
+    FtkitError,
+    NotFoundError,
+    ProviderError,
+    ProviderUnavailableError,
+    QuotaError,
+    RateLimitError,
+)
+from ftkit.methods import Settings
+from ftkit.models import Deployment, DeploymentStatus
+from ftkit.providers._openai_wire.errors import plain, retry_after_s
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping
+    from pathlib import Path
+
+    from azure.core.polling import LROPoller
+    from azure.mgmt.cognitiveservices import CognitiveServicesManagementClient
+
+logger = logging.getLogger("ftkit")
+
+T = TypeVar("T")
+
+PRICE_PER_HOUR = {"standard": Decimal("1.70"), "globalstandard": Decimal("1.70"), "developertier": Decimal(0)}
+"""What a deployment of a tuned model costs an hour, in USD, used or not (Azure's pricing page, read 2026-11-23)."""
+_LIFETIMES = {
+    "developertier": "Azure removes it after 24 hours.",
+    "standard": "Azure removes it after 15 days without a question, and keeps the model.",
+    "globalstandard": "Azure removes it after 15 days without a question, and keeps the model.",
+}
+_STATES = {
+    "accepted": DeploymentStatus.CREATING,
+    "creating": DeploymentStatus.CREATING,
+    "moving": DeploymentStatus.CREATING,
+    "succeeded": DeploymentStatus.RUNNING,
+    "deleting": DeploymentStatus.DELETING,
+    "failed": DeploymentStatus.FAILED,
+    "canceled": DeploymentStatus.FAILED,
+    "disabled": DeploymentStatus.PAUSED,
+}
+_BUSY_CODES = {"RequestConflict", "AnotherOperationInProgress", "Conflict"}
+_QUOTA_CODES = {"InsufficientQuota", "QuotaExceeded", "DeploymentQuotaExceeded"}
+_NOT_FOUND, _TIMEOUT, _CONFLICT, _TOO_MANY, _SERVER = 404, 408, 409, 429, 500
+_BUSY_PAUSE_S = 5.0
+_HINT = "Log in (az login), or give a credential that may manage the resource (Cognitive Services Contributor)."
+
+
+class DeployOptions(Settings):
+    """How to deploy.
+
+    Attributes:
+        sku: Name of the SKU: Standard, GlobalStandard or DeveloperTier.
+        capacity: Its capacity: thousands of tokens a minute.
+        wait_s: Seconds to wait for it, and for others who write to the same account.
+    """
+
+    field_noun = "option"
+
+    sku: str = "Standard"
+    capacity: PositiveInt = 1
+    wait_s: PositiveFloat = 1800.0
+
+
+class Account:
+    """One Azure OpenAI resource, as its control plane knows it.
+
+    Args:
+        client: The management client.
+        group: Its resource group.
+        name: Its name.
+        provider: Name of the provider.
+        identity: The account, for our nouns.
+        folder: Where writes of this machine's processes wait for one another.
+        poll_s: Seconds between two looks at an operation.
+    """
+
+    def __init__(
+        self,
+        client: CognitiveServicesManagementClient,
+        group: str,
+        name: str,
+        *,
+        provider: str,
+        identity: str,
+        folder: Path,
+        poll_s: float,
+    ) -> None:
+        self._deployments = client.deployments
+        self._where = (group, name)
+        self._provider = provider
+        self._identity = identity
+        self._folder = folder
+        self._poll_s = poll_s
+
+    def put(self, name: str, model: str, source: str, options: DeployOptions) -> Deployment:
+        """Deploys a model, and returns when it is there. The same again is the same deployment.
+
+        Args:
+            name: Name of the deployment.
+            model: Name of the model at Azure.
+            source: What it comes from: a job, a checkpoint, or the model.
+            options: How to deploy.
+
+        Raises:
+            ConflictError: The name stands for another model, or others write to the account all the time.
+            QuotaError: The subscription has no capacity left.
+            ProviderUnavailableError: It is not there in time; it may still come.
+        """
+        there = self._look(name)
+        if there is not None and _model(there) != model:
+            message = f"a deployment '{name}' is there already, of {_model(there)}"
+            raise self._error(ConflictError, message, hint="Choose another name, or delete that one first.")
+        if there is None or self._noun(there).status is not DeploymentStatus.RUNNING:
+            _announce(name, options)
+            there = self._make(name, model, options)
+        return self._noun(there).model_copy(update={"source": source})
+
+    def get(self, name: str) -> Deployment:
+        """Reads a deployment.
+
+        Raises:
+            NotFoundError: There is none of that name.
+        """
+        there = self._look(name)
+        if there is None:
+            raise self._error(NotFoundError, f"there is no deployment '{name[:80]}'")
+        return self._noun(there)
+
+    def all(self) -> list[Deployment]:
+        """Lists all deployments of the account."""
+        with self._errors():
+            return [self._noun(each) for each in self._deployments.list(*self._where)]
+
+    def delete(self, name: str) -> None:
+        """Deletes a deployment, and returns when it is gone. One that is not there is no error."""
+        deadline = time.monotonic() + DeployOptions().wait_s
+        with self._errors():
+            self._in_turn(
+                lambda: self._deployments.begin_delete(*self._where, name, polling_interval=self._poll_s), deadline
+            )
+
+    def _look(self, name: str) -> ARMDeployment | None:
+        with self._errors():
+            try:
+                return self._deployments.get(*self._where, name)
+            except ResourceNotFoundError:
+                return None
+
+    def _make(self, name: str, model: str, options: DeployOptions) -> ARMDeployment:
+        asked = ARMDeployment(
+            sku=Sku(name=options.sku, capacity=options.capacity),
+            properties=DeploymentProperties(model=DeploymentModel(format="OpenAI", name=model, version="1")),
+        )
+        begin = self._deployments.begin_create_or_update
+        with self._errors():
+            made = self._in_turn(
+                lambda: begin(*self._where, name, asked, polling_interval=self._poll_s),
+                time.monotonic() + options.wait_s,
+            )
+        if made is None:
+            message = f"the deployment '{name}' is not there after {options.wait_s:g} s; it may still come"
+            raise self._error(ProviderUnavailableError, message, hint="Ask for it again later, by the same name.")
+        return made
+
+    def _in_turn(self, begin: Callable[[], LROPoller[T]], deadline: float) -> T | None:
+        """Begins an operation, and waits for its end; None if that does not come in time.
+
+        Azure lets one write at a time into an account. Those of this machine wait for one another here, and those of
+        others are waited out: a write that was refused has changed nothing, and by its name it is the same again.
+        """
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with FileLock(self._folder / "writes.lock", timeout=max(0.0, deadline - time.monotonic())):
+            while True:
+                try:
+                    poller = begin()
+                    break
+                except ResourceExistsError as error:
+                    if _code(error) not in _BUSY_CODES or time.monotonic() + _BUSY_PAUSE_S > deadline:
+                        raise
+                    logger.info("%s: the account is busy; waiting", self._provider)
+                    time.sleep(min(_BUSY_PAUSE_S, self._poll_s))
+            result = poller.result(timeout=max(0.0, deadline - time.monotonic()))
+            return result if poller.done() else None
+
+    def _noun(self, found: ARMDeployment) -> Deployment:
+        properties = found.properties
+        state = str(getattr(properties, "provisioning_state", None) or "unknown")
+        made = found.system_data.created_at if found.system_data else None
+        return Deployment(
+            name=str(found.name),
+            provider=self._provider,
+            identity=self._identity,
+            status=_STATES.get(state.lower(), DeploymentStatus.UNKNOWN),
+            provider_status=state,
+            model=str(found.name),
+            source=_model(found),
+            created_at=made,
+            price_per_hour=PRICE_PER_HOUR.get(str(found.sku.name).lower()) if found.sku else None,
+        )
+
+    @contextmanager
+    def _errors(self) -> Generator[None]:
+        """The one place where exceptions of the management package become ours."""
+        failure: FtkitError
+        try:
+            yield
+        except FtkitError:
+            raise
+        except HttpResponseError as error:
+            failure = self._of_status(error)
+        except (ServiceRequestError, ServiceResponseError) as error:
+            message = f"the control plane cannot be reached: {plain(str(error), ())}"
+            failure = self._error(ProviderUnavailableError, message)
+        except Timeout:
+            failure = self._error(ConflictError, "another process is writing to the account", hint="Try again later.")
+        except AzureError as error:  # no token could be had
+            failure = CredentialsError(f"{self._provider}: {plain(str(error), ())}", hint=_HINT)
+        else:
+            return
+        raise failure from None  # the package's exceptions hold the request, and with it the token
+
+    def _of_status(self, error: HttpResponseError) -> FtkitError:
+        status, code = error.status_code or 0, _code(error)
+        message = plain(f"{code}: {error.error.message}" if error.error else error.message, ())
+        if isinstance(error, ClientAuthenticationError):
+            return CredentialsError(f"{self._provider}: {message}", hint=_HINT)
+        where: dict[str, Any] = {"status_code": status, "request_id": _header(error, "x-ms-request-id")}
+        if code in _QUOTA_CODES:
+            hint = (
+                "Delete deployments that are not needed (client.list_deployments()), ask for a smaller capacity=..., "
+                "or for more quota in the Azure portal; sku='DeveloperTier' has a quota of its own."
+            )
+            return self._error(QuotaError, message, hint=hint, **where)
+        if status == _TOO_MANY:
+            asked = retry_after_s(_header(error, "retry-after"))
+            return RateLimitError(message, provider=self._provider, retry_after_s=asked, **where)
+        kinds: dict[int, type[ProviderError]] = {_NOT_FOUND: NotFoundError, _CONFLICT: ConflictError}
+        if status >= _SERVER or status == _TIMEOUT:
+            kinds[status] = ProviderUnavailableError
+        return self._error(kinds.get(status, ProviderError), message, **where)
+
+    def _error(self, kind: type[ProviderError], message: str, **where: Any) -> ProviderError:
+        return kind(message, provider=self._provider, **where)
+
+
+def _announce(name: str, options: DeployOptions) -> None:
+    """Tells what a deployment costs before it does."""
+    sku = options.sku.lower()
+    price = PRICE_PER_HOUR.get(sku)
+    costs = "at a price that ftkit does not know" if price is None else f"for ${price} an hour, used or not"
+    logger.warning("deploying '%s' (%s) %s. %s", name, options.sku, costs, _LIFETIMES.get(sku, ""))
+
+
+def _model(found: ARMDeployment) -> str | None:
+    model = found.properties.model if found.properties else None
+    return model.name if model else None
+
+
+def _code(error: HttpResponseError) -> str:
+    return str(error.error.code) if error.error and error.error.code else ""
+
+
+def _header(error: HttpResponseError, name: str) -> str | None:
+    headers: Mapping[str, str] = getattr(error.response, "headers", {})
+    return headers.get(name)

@@ -1,0 +1,115 @@
+"""The one place where exceptions of the `openai` package become ours. No secret gets through."""
+
+from __future__ import annotations
+
+import email.utils
+import math
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+import httpx2
+import openai
+
+from ftkit.errors import (
+    ConflictError,
+    CredentialsError,
+    FtkitError,
+    NotFoundError,
+    ProviderError,
+    ProviderUnavailableError,
+    QuotaError,
+    RateLimitError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+_QUOTA_CODES = {"insufficient_quota", "quotaExceeded", "billing_hard_limit_reached", "exceeded_quota"}
+_MOST_SHOWN = 1000
+_HIDDEN = "***"
+_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TIMEOUT, _CONFLICT, _TOO_MANY, _SERVER = 401, 403, 404, 408, 409, 429, 500
+
+
+@contextmanager
+def translated(provider: str, secrets: Sequence[str], hint: str | None = None) -> Generator[None]:
+    """Turns what the package raises into an error of ours.
+
+    Args:
+        provider: Name of the provider.
+        secrets: What must not stand in a message.
+        hint: What to do about a key that is refused.
+
+    Raises:
+        ProviderError: See `of_status`; what did not come back at all is a `ProviderUnavailableError`.
+        CredentialsError: The key is refused.
+    """
+    try:
+        yield
+    except FtkitError:
+        raise
+    except openai.APIStatusError as error:
+        failure = _of_status(error, provider, secrets, hint)
+    except openai.APITimeoutError:
+        failure = ProviderUnavailableError("it did not answer in time", provider=provider)
+    except (openai.APIError, httpx2.HTTPError) as error:
+        cause = str(error.__cause__ or error)
+        failure = ProviderUnavailableError(f"it cannot be reached: {plain(cause, secrets)}", provider=provider)
+    except openai.OpenAIError as error:  # no request was made
+        failure = CredentialsError(f"{provider}: {plain(str(error), secrets)}", hint=hint)
+    else:
+        return
+    # Not `from error`: the package's exceptions hold the request, and with it the key.
+    raise failure from None
+
+
+def _of_status(
+    error: openai.APIStatusError, provider: str, secrets: Sequence[str], hint: str | None
+) -> ProviderError | CredentialsError:
+    status, message = error.status_code, plain(_message(error), secrets)
+    if status == _UNAUTHORIZED:
+        return CredentialsError(f"{provider}: {message}", hint=hint)
+    where: dict[str, Any] = {"provider": provider, "request_id": error.request_id, "status_code": status}
+    if status == _TOO_MANY and (error.code in _QUOTA_CODES or error.type in _QUOTA_CODES):
+        return QuotaError(
+            message, hint="See the account's limits and billing; waiting alone does not mend it.", **where
+        )
+    if status == _TOO_MANY:
+        return RateLimitError(message, retry_after_s=retry_after_s(error.response.headers.get("retry-after")), **where)
+    kinds: dict[int, type[ProviderError]] = {_NOT_FOUND: NotFoundError, _CONFLICT: ConflictError}
+    if status >= _SERVER or status == _TIMEOUT:
+        kinds[status] = ProviderUnavailableError
+    told = "This key may not do that: see its permissions, and those of its project." if status == _FORBIDDEN else None
+    return kinds.get(status, ProviderError)(message, hint=told, **where)
+
+
+def _message(error: openai.APIStatusError) -> str:
+    """Returns the service's own words; those of the package begin with all that was sent back."""
+    body = error.body
+    said = cast("dict[str, object]", body).get("message") if isinstance(body, dict) else None
+    return str(said or error.message or f"HTTP status {error.status_code}")
+
+
+def plain(text: str, secrets: Sequence[str]) -> str:
+    """Returns a text without secrets, and no longer than anybody reads."""
+    for secret in secrets:
+        text = text.replace(secret, _HIDDEN)
+    return text[:_MOST_SHOWN]
+
+
+def retry_after_s(value: str | None) -> float | None:
+    """Reads Retry-After (RFC 9110, 10.2.3): seconds, or a date. What is neither says nothing.
+
+    Returns:
+        Seconds from now, 0 or more; None if there is nothing to go by.
+    """
+    if not value:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
+        except (ValueError, TypeError, OverflowError):
+            return None
+    return max(0.0, seconds) if math.isfinite(seconds) else None

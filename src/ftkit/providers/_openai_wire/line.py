@@ -1,0 +1,93 @@
+"""Asking a service through the `openai` package: each request once, and what comes back read with care."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import ValidationError
+
+from ftkit.errors import ProviderUnavailableError
+from ftkit.providers._openai_wire.bodies import Body, ListBody
+from ftkit.providers._openai_wire.errors import plain, translated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    import httpx2
+    import openai
+
+B = TypeVar("B", bound=Body)
+
+PAGE = 100
+"""Most items that are asked for at once."""
+
+
+class Line:
+    """A way to a service. The package tries nothing again: reads are tried again by `Client`, a create by nobody.
+
+    Args:
+        client: The package's client.
+        provider: Name of the provider, for errors.
+        hint: What to do when the key is refused.
+    """
+
+    def __init__(self, client: openai.OpenAI, provider: str, hint: str) -> None:
+        self.client = client.with_options(max_retries=0)
+        self._provider = provider
+        self._hint = hint
+
+    def errors(self) -> AbstractContextManager[None]:
+        """Turns the package's exceptions into ours, for the time of a `with` block."""
+        return translated(self._provider, self.secrets(), self._hint)
+
+    def secrets(self) -> list[str]:
+        """Returns what must not be told."""
+        key = self.client.api_key
+        return [key] if key else []
+
+    def send(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> httpx2.Response:
+        """Makes one request, by one of the package's `with_raw_response` methods."""
+        with self.errors():
+            response: httpx2.Response = call(*args, **kwargs).http_response
+        return response
+
+    def ask(self, body: type[B], call: Callable[..., Any], *args: Any, **kwargs: Any) -> B:
+        """Makes one request, and reads the answer.
+
+        Raises:
+            ProviderUnavailableError: The answer is not what it should be: HTML, half of it, or something else. So what
+                became of the request is not known.
+        """
+        response = self.send(call, *args, **kwargs)
+        try:
+            return body.model_validate_json(response.content)
+        except ValidationError:
+            shown = plain(response.text, self.secrets())[:200]
+            message = f"what it sent is no {body.__name__.removesuffix('Body').lower()}: {shown!r}"
+            where = {"provider": self._provider, "request_id": response.headers.get("x-request-id")}
+        raise ProviderUnavailableError(message, status_code=response.status_code, **where)
+
+    def page(
+        self, body: type[B], call: Callable[..., Any], *args: Any, limit: int = PAGE, **kwargs: Any
+    ) -> tuple[list[B], bool]:
+        """Reads one page of a list, and tells whether more follows."""
+        found = self.ask(ListBody, call, *args, limit=limit, **kwargs)
+        try:
+            items = [body.model_validate(item) for item in found.data]
+        except ValidationError as error:
+            message = f"what it sent is no list: {error.errors(include_input=False)[0]['msg']}"
+            raise ProviderUnavailableError(message, provider=self._provider) from None
+        return items, len(items) >= limit if found.has_more is None else found.has_more
+
+    def walk(self, body: type[B], call: Callable[..., Any], *args: Any, **kwargs: Any) -> Iterator[B]:
+        """Yields the items of a list, page by page."""
+        after: dict[str, Any] = {}
+        more = True
+        while more:
+            items, more = self.page(body, call, *args, **kwargs, **after)
+            yield from items
+            last: Any = items[-1] if items else None
+            if last is None or after.get("after") == last.id:  # a service that pays no heed to `after`
+                return
+            after = {"after": last.id}

@@ -1,0 +1,287 @@
+"""What OpenAI and Azure share: the same API, through the same package."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ftkit.errors import ConflictError, NotFoundError, ProviderError, UnclearOutcomeError
+from ftkit.models import FineTuningJob, Page
+from ftkit.providers import _chat_wire
+from ftkit.providers._openai_wire.bodies import (
+    KEY_LABEL,
+    CheckpointBody,
+    EventBody,
+    FileBody,
+    JobBody,
+    checkpoint_of,
+    event_of,
+    file_of,
+    job_of,
+    method_body,
+    results_of,
+)
+from ftkit.providers._openai_wire.limits import METHODS
+from ftkit.providers._openai_wire.line import PAGE, Line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from ftkit.methods import Method
+    from ftkit.models import (
+        ChatChunk,
+        ChatMessage,
+        ChatOptions,
+        ChatReply,
+        Checkpoint,
+        Deployment,
+        JobEvent,
+        JobRequest,
+        Metrics,
+        TrainingFile,
+    )
+    from ftkit.providers._openai_wire.uploads import Sender
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,199}")
+_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,399}")
+_REFUSED = (400, 409)
+
+
+class OpenAIWire:
+    """The verbs of both providers. What differs is in their own files."""
+
+    contract: ClassVar[int] = 1
+    name: str
+    methods: frozenset[type[Method]] = METHODS
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._rest: dict[str, tuple[str, list[JobEvent]]] = {}
+
+    def identity(self) -> str:
+        """Returns the account."""
+        raise NotImplementedError
+
+    # -- jobs ----------------------------------------------------------------------------------------------------
+
+    def upload(self, path: Path, key: str) -> TrainingFile:
+        """Sends a file, and waits until it is processed."""
+        return self._file(self._sender().send(path, key))
+
+    def create_job(self, request: JobRequest, key: str) -> FineTuningJob:
+        """Asks for a job, once. The key goes among its metadata."""
+        return self._job(self._line.ask(JobBody, self._jobs().create, **self._order(request, key)))
+
+    def find_job(self, key: str, request: JobRequest, since: datetime) -> FineTuningJob | None:
+        """Knows a job by the key among its metadata."""
+        del request
+        found = [job for job in self._made_since(since, metadata={KEY_LABEL: key}) if job.key == key]
+        return self._the_one(found, key)
+
+    def get_job(self, job_id: str) -> FineTuningJob:
+        """Reads a job."""
+        return self._job(self._line.ask(JobBody, self._jobs().retrieve, self._known("job", job_id)))
+
+    def list_jobs(self, after: str | None, limit: int) -> Page[FineTuningJob]:
+        """Lists jobs, newest first."""
+        cursor = {} if after is None else {"after": self._known("job", after)}
+        bodies, more = self._line.page(JobBody, self._jobs().list, limit=min(limit, PAGE), **cursor)
+        return Page(items=tuple(map(self._job, bodies)), next=bodies[-1].id if more and bodies else None)
+
+    def cancel_job(self, job_id: str) -> FineTuningJob:
+        """Ends a job. The service refuses to end one that has ended, where the contract wants it as it is."""
+        try:
+            return self._job(self._line.ask(JobBody, self._jobs().cancel, self._known("job", job_id)))
+        except ProviderError as error:
+            now = self._after_refusal(error, job_id)
+            if not now.status.is_terminal:
+                raise
+            return now
+
+    def pause_job(self, job_id: str) -> FineTuningJob:
+        """Asks a running job to stand still.
+
+        Raises:
+            ConflictError: It is not running, or has not done a step yet.
+        """
+        return self._turn(self._jobs().pause, job_id, "pause")
+
+    def resume_job(self, job_id: str) -> FineTuningJob:
+        """Lets a paused job go on.
+
+        Raises:
+            ConflictError: It is not paused.
+        """
+        return self._turn(self._jobs().resume, job_id, "resume")
+
+    # -- around a job --------------------------------------------------------------------------------------------
+
+    def list_events(self, job_id: str, after: str | None, limit: int) -> Page[JobEvent]:
+        """Lists events, oldest first. The service lists them newest first: it is read back to what is known."""
+        known = self._rest.pop(job_id, ("", []))
+        events = known[1] if after is not None and known[0] == after else self._events_since(job_id, after)
+        page, rest = events[:limit], events[limit:]
+        if rest:
+            self._rest[job_id] = (page[-1].id, rest)
+        return Page(items=tuple(page), next=page[-1].id if rest else None)
+
+    def list_checkpoints(self, job_id: str) -> list[Checkpoint]:
+        """Lists checkpoints, newest first."""
+        call = self._line.client.fine_tuning.jobs.checkpoints.with_raw_response.list
+        bodies = self._line.walk(CheckpointBody, call, self._known("job", job_id))
+        return sorted((checkpoint_of(body, job_id) for body in bodies), key=lambda each: -each.step)
+
+    def results(self, job_id: str) -> list[Metrics]:
+        """Reads the results file of a job; before there is one, there are no rows."""
+        job = self._line.ask(JobBody, self._jobs().retrieve, self._known("job", job_id))
+        if not job.result_files:
+            return []
+        content = self._line.send(self._files().content, job.result_files[0]).content
+        return results_of(_table(content))
+
+    # -- files and models ----------------------------------------------------------------------------------------
+
+    def get_file(self, file_id: str) -> TrainingFile:
+        """Reads what is known of a file."""
+        return self._file(self._line.ask(FileBody, self._files().retrieve, self._known("file", file_id)))
+
+    def list_files(self, after: str | None, limit: int) -> Page[TrainingFile]:
+        """Lists files, newest first."""
+        cursor = {} if after is None else {"after": self._known("file", after)}
+        bodies, more = self._line.page(FileBody, self._files().list, limit=limit, **cursor)
+        return Page(items=tuple(map(self._file, bodies)), next=bodies[-1].id if more and bodies else None)
+
+    def download_file(self, file_id: str, path: Path) -> None:
+        """Writes the content of a file, piece by piece."""
+        call = self._line.client.files.with_streaming_response.content
+        with self._line.errors(), call(self._known("file", file_id)) as response, path.open("wb") as target:
+            for chunk in response.iter_bytes():
+                target.write(chunk)
+
+    def delete_file(self, file_id: str) -> None:
+        """Deletes a file."""
+        self._line.send(self._files().delete, self._known("file", file_id))
+
+    def delete_model(self, model: str) -> None:
+        """Deletes a tuned model."""
+        if not _MODEL.fullmatch(model) or ".." in model:
+            raise NotFoundError(f"there is no model {model[:80]!r}", provider=self.name)
+        self._line.send(self._line.client.models.with_raw_response.delete, model)
+
+    # -- asking --------------------------------------------------------------------------------------------------
+
+    def chat(self, deployment: Deployment, messages: Sequence[ChatMessage], options: ChatOptions) -> ChatReply:
+        """Asks a deployed model."""
+        body = self._question(deployment, messages, options)
+        response = self._line.send(self._line.client.chat.completions.with_raw_response.create, **body)
+        try:
+            return _chat_wire.reply_of(response.json())
+        except (ValueError, KeyError, IndexError, TypeError):
+            message = f"what it sent is no answer: {response.text[:200]!r}"
+        raise ProviderError(message, provider=self.name, request_id=response.headers.get("x-request-id"))
+
+    def stream_chat(
+        self, deployment: Deployment, messages: Sequence[ChatMessage], options: ChatOptions
+    ) -> Iterator[ChatChunk]:
+        """Asks a deployed model, and yields the answer as it comes."""
+        body = self._question(deployment, messages, options)
+        create: Any = self._line.client.chat.completions.create  # its overloads want each field by name
+        asked = {"stream": True, "stream_options": {"include_usage": True}}
+        with self._line.errors(), create(**body, **asked) as stream:
+            yield from _chat_wire.chunks_of(chunk.model_dump() for chunk in stream)
+
+    # -- inside --------------------------------------------------------------------------------------------------
+
+    def _jobs(self) -> Any:  # noqa: ANN401 - the package's own class for it is private
+        return self._line.client.fine_tuning.jobs.with_raw_response
+
+    def _files(self) -> Any:  # noqa: ANN401 - likewise
+        return self._line.client.files.with_raw_response
+
+    def _sender(self) -> Sender:
+        raise NotImplementedError
+
+    def _order(self, request: JobRequest, key: str) -> dict[str, Any]:
+        """Writes a request in the service's words."""
+        asked = {
+            "model": request.model,
+            "training_file": request.training_file.id,
+            "validation_file": request.validation_file.id if request.validation_file else None,
+            "method": method_body(request.method),
+            "suffix": request.suffix,
+            "seed": request.seed,
+            "metadata": {**request.metadata, KEY_LABEL: key},
+        }
+        return {name: value for name, value in asked.items() if value is not None}
+
+    def _question(
+        self, deployment: Deployment, messages: Sequence[ChatMessage], options: ChatOptions
+    ) -> dict[str, Any]:
+        body = _chat_wire.request_body(deployment.model, messages, options)
+        if "max_tokens" in body:  # the older name, which reasoning models refuse
+            body["max_completion_tokens"] = body.pop("max_tokens")
+        extra = {name: body.pop(name) for name in options.extra}
+        return {**body, **({"extra_body": extra} if extra else {})}
+
+    def _made_since(self, since: datetime, **query: Any) -> Iterator[FineTuningJob]:
+        """Yields the jobs from the newest back to a moment, in whole seconds, as the service tells them."""
+        for body in self._line.walk(JobBody, self._jobs().list, **query):
+            if body.created_at is not None and body.created_at < int(since.timestamp()):
+                return
+            yield self._job(body)
+
+    def _the_one(self, found: list[FineTuningJob], key: str) -> FineTuningJob | None:
+        if len(found) > 1:
+            message = f"{len(found)} jobs could be it"
+            raise UnclearOutcomeError(message, provider=self.name, key=key, candidates=[job.id for job in found])
+        return found[0] if found else None
+
+    def _events_since(self, job_id: str, after: str | None) -> list[JobEvent]:
+        events: list[JobEvent] = []
+        seen: set[str] = set()
+        for body in self._line.walk(EventBody, self._jobs().list_events, self._known("job", job_id)):
+            if body.id == after:
+                break
+            if body.id not in seen:  # what happens while pages are read moves the others down
+                seen.add(body.id)
+                events.append(event_of(body, job_id))
+        return events[::-1]
+
+    def _turn(self, call: Any, job_id: str, what: str) -> FineTuningJob:  # noqa: ANN401 - a method of the package
+        try:
+            return self._job(self._line.ask(JobBody, call, self._known("job", job_id)))
+        except ProviderError as error:
+            now = self._after_refusal(error, job_id)
+            said = error.message
+        raise ConflictError(f"the job {job_id} is {now.provider_status}, and cannot {what}: {said}", provider=self.name)
+
+    def _after_refusal(self, error: ProviderError, job_id: str) -> FineTuningJob:
+        """Returns the job whose state does not allow what was asked; any other error is raised again."""
+        if error.status_code not in _REFUSED:
+            raise error
+        return self.get_job(job_id)
+
+    def _known(self, noun: str, given: str) -> str:
+        """Returns an id that may be one; what cannot be is not asked for."""
+        if not _ID.fullmatch(given):
+            raise NotFoundError(f"there is no {noun} {given[:80]!r}", provider=self.name)
+        return given
+
+    def _job(self, body: JobBody) -> FineTuningJob:
+        return job_of(body, self.name, self.identity())
+
+    def _file(self, body: FileBody) -> TrainingFile:
+        return file_of(body, self.name, self.identity())
+
+
+def _table(content: bytes) -> str:
+    """Returns a results file as text. OpenAI has sent some of them in base64 (as its cookbook decodes them)."""
+    if b"," not in content.partition(b"\n")[0]:
+        with suppress(binascii.Error, ValueError):
+            content = base64.b64decode(content, validate=True)
+    return content.decode("utf-8-sig", errors="replace")

@@ -1,0 +1,347 @@
+"""The provider `azure`: fine-tuning at Azure OpenAI, in either of its dialects."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import time
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+
+import openai
+
+from ftkit.errors import ConfigurationError, ConflictError, CredentialsError, MissingExtraError, NotFoundError
+from ftkit.home import state_folder
+from ftkit.methods import Method, Settings, Supervised
+from ftkit.models import Checkpoint, Deployment, FineTuningJob, Problem
+from ftkit.providers._openai_wire import Line, OpenAIWire
+from ftkit.providers._openai_wire.accounts import Accounts
+from ftkit.providers._openai_wire.bodies import method_body
+from ftkit.providers._openai_wire.limits import problems_of, rules_of
+from ftkit.providers._openai_wire.notes import Notes
+from ftkit.providers._openai_wire.uploads import Sender
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from azure.core.credentials import TokenCredential
+    from azure.mgmt.cognitiveservices import CognitiveServicesManagementClient
+    from pydantic import BaseModel
+
+    from ftkit.models import ChatChunk, ChatMessage, ChatOptions, ChatReply, DatasetRules, JobRequest
+    from ftkit.providers._azure_deployments import Account
+
+_NAME = "azure"
+_MAX_BYTES = 512 * 10**6
+_SUFFIX = re.compile(r"[A-Za-z0-9_-]{1,18}")
+_SUFFIX_RULE = "Use 1 to 18 letters, digits, '_' and '-' (Azure's pages say 18 and 40; 18 is safe)."
+_HINT = "Set AZURE_OPENAI_API_KEY, give api_key=..., or credential=DefaultAzureCredential()."
+_SCOPE = {True: "https://ai.azure.com/.default", False: "https://cognitiveservices.azure.com/.default"}
+"""The scope of a token for the data plane: of the v1 dialect, and of the dated one."""
+_SEEDS = 2**31 - 1
+_SERVABLE_PAUSE_S = 10.0
+
+
+class AzureOptions(Settings):
+    """What only Azure has.
+
+    Attributes:
+        training_type: Where it trains, and at which price; the resource's own default if None.
+    """
+
+    field_noun = "option"
+
+    training_type: Literal["Standard", "GlobalStandard", "developerTier"] | None = None
+
+
+class AzureProvider(OpenAIWire):
+    """Fine-tunes at Azure OpenAI.
+
+    Args:
+        client: A ready-made client of the `openai` package: `OpenAI` at `.../openai/v1`, or `AzureOpenAI`.
+        endpoint: Address of the resource; AZURE_OPENAI_ENDPOINT.
+        api_key: Its key; AZURE_OPENAI_API_KEY.
+        api_version: Speaks the dated dialect, of that version; OPENAI_API_VERSION. None speaks v1.
+        credential: Of `azure.identity`, in place of a key, and for deployments; `DefaultAzureCredential` if None.
+        subscription_id: For deployments; AZURE_SUBSCRIPTION_ID.
+        resource_group: For deployments; AZURE_RESOURCE_GROUP.
+        account: Name of the resource; AZURE_OPENAI_ACCOUNT, or the first part of the endpoint.
+        management: A ready-made `CognitiveServicesManagementClient`.
+        timeout_s: Seconds that a request may take.
+        processing_s: Seconds that an uploaded file may be processed.
+        servable_s: Seconds after which a model must answer that was just deployed.
+        poll_s: Seconds between two looks at an operation of the control plane.
+
+    Raises:
+        ConfigurationError: The endpoint is not known.
+        CredentialsError: There is neither a key nor a credential.
+    """
+
+    Options: type[BaseModel] = AzureOptions
+    name: str = _NAME
+
+    def __init__(
+        self,
+        client: openai.OpenAI | None = None,
+        *,
+        endpoint: str | None = None,
+        api_key: str | None = None,
+        api_version: str | None = None,
+        credential: TokenCredential | None = None,
+        subscription_id: str | None = None,
+        resource_group: str | None = None,
+        account: str | None = None,
+        management: CognitiveServicesManagementClient | None = None,
+        timeout_s: float = 600.0,
+        processing_s: float = 1800.0,
+        servable_s: float = 900.0,
+        poll_s: float = 10.0,
+    ) -> None:
+        self._endpoint = _endpoint(endpoint, client)
+        key = api_key or (None if credential else os.environ.get("AZURE_OPENAI_API_KEY"))
+        version = api_version or os.environ.get("OPENAI_API_VERSION") or None
+        client = client or _client(self._endpoint, key, version, credential, timeout_s)
+        super().__init__(Line(client, _NAME, _HINT))
+        self.settle_s = 10.0
+        self.model_roles: Mapping[str, str] = {"small": "gpt-4o-mini-2024-07-18"}
+        self._credential = credential
+        self._management = management
+        self._control = {
+            "subscription_id": subscription_id or os.environ.get("AZURE_SUBSCRIPTION_ID"),
+            "resource_group": resource_group or os.environ.get("AZURE_RESOURCE_GROUP"),
+            "account": account or os.environ.get("AZURE_OPENAI_ACCOUNT") or _resource(self._endpoint),
+        }
+        self._processing_s = processing_s
+        self._servable_s = servable_s
+        self._poll_s = poll_s
+        self._folder = state_folder() / _NAME
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._endpoint!r})"
+
+    # -- what every provider has ---------------------------------------------------------------------------------
+
+    def identity(self) -> str:
+        """Returns the resource, whatever dialect is spoken."""
+        return self._identity
+
+    def rules(self, method: Method, model: str) -> DatasetRules:
+        """Takes conversations; for DPO, preferences; for reinforcement, items to grade."""
+        del model
+        return rules_of(method, _MAX_BYTES)
+
+    def problems(self, request: JobRequest) -> list[Problem]:
+        """Says what Azure is certain to refuse."""
+        found = list(problems_of(request, suffix=_SUFFIX, suffix_rule=_SUFFIX_RULE))
+        if not self._is_v1 and request.metadata:
+            message = "Azure's dated dialect keeps no metadata."
+            fix = "Leave it out, or leave out api_version: the v1 dialect keeps it."
+            found.append(Problem(code="unsupported-field", field="metadata", message=message, fix=fix))
+        try:
+            AzureOptions(**request.provider_options)
+        except ConfigurationError as error:
+            fix = "Mend it, or leave it out."
+            lines = str(error).splitlines()
+            found += [Problem(code="bad-option", field="provider_options", message=line, fix=fix) for line in lines]
+        return found
+
+    def find_job(self, key: str, request: JobRequest, since: datetime) -> FineTuningJob | None:
+        """Knows a job by its key where Azure keeps it, else by all that was asked for.
+
+        A request without a seed of its own was sent one that comes from the key: it tells two jobs apart that are
+        otherwise alike.
+        """
+        wanted = self._order(request, key)
+        found = [job for job in self._made_since(since) if job.key == key or (job.key is None and _is_it(job, wanted))]
+        return self._the_one(found, key)
+
+    # -- deployments ---------------------------------------------------------------------------------------------
+
+    def deploy(self, target: FineTuningJob | Checkpoint | str, name: str, options: Mapping[str, Any]) -> Deployment:
+        """Deploys a model through the control plane, and returns when it is there. It costs by the hour."""
+        from ftkit.providers._azure_deployments import DeployOptions
+
+        checked = DeployOptions(**options)
+        if isinstance(target, str):
+            return self._account.put(name, target, target, checked)
+        model = target.model if isinstance(target, Checkpoint) else target.fine_tuned_model
+        if model is None:
+            raise ConflictError(f"the job {target.id} has no tuned model", provider=_NAME, hint="Wait for it.")
+        return self._account.put(name, model, target.id, checked)
+
+    def get_deployment(self, name: str) -> Deployment:
+        """Reads a deployment."""
+        return self._account.get(self._known("deployment", name))
+
+    def list_deployments(self) -> list[Deployment]:
+        """Lists all deployments of the resource."""
+        return self._account.all()
+
+    def delete_deployment(self, name: str) -> None:
+        """Deletes a deployment; its price by the hour ends. One that is gone already is no error."""
+        self._account.delete(name)
+
+    def chat(self, deployment: Deployment, messages: Sequence[ChatMessage], options: ChatOptions) -> ChatReply:
+        """Asks a deployment; one that was just made is given its time until it answers."""
+        deadline = time.monotonic() + self._servable_s
+        while True:
+            try:
+                return super().chat(deployment, messages, options)
+            except NotFoundError:
+                if not self._may_come(deployment, deadline):
+                    raise
+            time.sleep(min(_SERVABLE_PAUSE_S, self._poll_s))
+
+    def stream_chat(
+        self, deployment: Deployment, messages: Sequence[ChatMessage], options: ChatOptions
+    ) -> Iterator[ChatChunk]:
+        """Asks a deployment, and yields the answer as it comes."""
+        return super().stream_chat(deployment, messages, options)
+
+    # -- inside --------------------------------------------------------------------------------------------------
+
+    @property
+    def _is_v1(self) -> bool:
+        return not isinstance(self._line.client, openai.AzureOpenAI)
+
+    @cached_property
+    def _identity(self) -> str:
+        accounts = Accounts(_NAME, self._notes("accounts"), self._headers)
+        return accounts.identity(self._endpoint, self._line.secrets()[0] if self._line.secrets() else "", "resource")
+
+    @cached_property
+    def _account(self) -> Account:
+        from ftkit.providers._azure_deployments import Account
+
+        if urlsplit(self._endpoint).scheme == "http":
+            self._control = {name: value or "local" for name, value in self._control.items()}
+        missing = [name for name in ("resource_group", "account") if not self._control[name]]
+        if missing:
+            variables = " and ".join(f"AZURE_{name.upper()}" for name in missing)
+            message = f"deployments need {' and '.join(missing)}, which nobody told"
+            raise ConfigurationError(message, hint=f"Give them as keywords, or set {variables}.")
+        return Account(
+            self._management or self._management_client(),
+            str(self._control["resource_group"]),
+            str(self._control["account"]),
+            provider=_NAME,
+            identity=self.identity(),
+            folder=self._folder,
+            poll_s=self._poll_s,
+        )
+
+    def _management_client(self) -> CognitiveServicesManagementClient:
+        try:
+            from azure.identity import DefaultAzureCredential
+            from azure.mgmt.cognitiveservices import CognitiveServicesManagementClient as Client
+        except ImportError as error:
+            raise MissingExtraError("Deploying at Azure", "azure") from error
+        if urlsplit(self._endpoint).scheme == "http":
+            return self._loopback_client()
+        subscription = self._control["subscription_id"]
+        if not subscription:
+            hint = "Give subscription_id=..., or set AZURE_SUBSCRIPTION_ID."
+            raise ConfigurationError("deployments need a subscription, which nobody told", hint=hint)
+        return Client(self._credential or DefaultAzureCredential(), subscription)
+
+    def _loopback_client(self) -> CognitiveServicesManagementClient:
+        """`ftkit serve` has the control plane at the same address, and takes the same key for it."""
+        from azure.core.credentials import AzureKeyCredential
+        from azure.core.pipeline.policies import AzureKeyCredentialPolicy
+        from azure.mgmt.cognitiveservices import CognitiveServicesManagementClient as Client
+
+        key = AzureKeyCredential(self._line.secrets()[0])
+        policy: Any = AzureKeyCredentialPolicy(key, "Authorization", prefix="Bearer")
+        # The type wants a credential for tokens, which the policy takes the place of.
+        return Client(key, "local", base_url=self._endpoint, authentication_policy=policy)  # type: ignore[arg-type]
+
+    def _headers(self) -> Mapping[str, str]:
+        return self._line.send(self._line.client.models.with_raw_response.list).headers
+
+    def _notes(self, what: str) -> Notes:
+        return Notes(self._folder / f"{what}.json", _NAME)
+
+    def _sender(self) -> Sender:
+        return Sender(self._line, _NAME, self._notes("uploads"), self._processing_s)
+
+    def _order(self, request: JobRequest, key: str) -> dict[str, Any]:
+        asked = {**super()._order(request, key)}
+        asked.setdefault("seed", _seed_of(key))
+        if not self._is_v1:
+            asked.pop("metadata")
+        if not self._is_v1 and isinstance(request.method, Supervised):
+            asked.pop("method")
+            asked["hyperparameters"] = method_body(request.method)["supervised"].get("hyperparameters", {})
+        training_type = request.provider_options.get("training_type")
+        return {**asked, **({"extra_body": {"trainingType": training_type}} if training_type else {})}
+
+    def _may_come(self, deployment: Deployment, deadline: float) -> bool:
+        """Whether a deployment that is not found may answer yet: its control plane knows it, and there is time."""
+        if time.monotonic() >= deadline:
+            return False
+        try:
+            self.get_deployment(deployment.name)
+        except NotFoundError:
+            return False
+        return True
+
+
+def _endpoint(given: str | None, client: openai.OpenAI | None) -> str:
+    if client is not None:
+        parts = urlsplit(str(client.base_url))
+        return f"{parts.scheme}://{parts.netloc}"
+    found = given or os.environ.get("AZURE_OPENAI_ENDPOINT")
+    if not found or not urlsplit(found).hostname:
+        hint = "Give endpoint='https://my-resource.openai.azure.com', or set AZURE_OPENAI_ENDPOINT."
+        raise ConfigurationError("the endpoint of the Azure resource is not known", hint=hint)
+    parts = urlsplit(found)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _client(
+    endpoint: str, key: str | None, version: str | None, credential: TokenCredential | None, timeout_s: float
+) -> openai.OpenAI:
+    token = None if key else _token_provider(credential, _SCOPE[version is None])
+    try:
+        if version is None:
+            return openai.OpenAI(base_url=f"{endpoint}/openai/v1/", api_key=key or token, timeout=timeout_s)
+        return openai.AzureOpenAI(
+            azure_endpoint=endpoint,
+            api_version=version,
+            api_key=key,
+            azure_ad_token_provider=token,
+            timeout=timeout_s,
+        )
+    except openai.OpenAIError as error:
+        raise CredentialsError(f"{_NAME}: {error}", hint=_HINT) from None
+
+
+def _token_provider(credential: TokenCredential | None, scope: str) -> Any:  # noqa: ANN401 - a callable of azure.identity
+    try:
+        from azure.identity import DefaultAzureCredential, get_bearer_token_provider
+    except ImportError as error:
+        raise MissingExtraError("Entra ID", "azure") from error
+    return get_bearer_token_provider(credential or DefaultAzureCredential(), scope)
+
+
+def _resource(endpoint: str) -> str:
+    return (urlsplit(endpoint).hostname or "").partition(".")[0]
+
+
+def _seed_of(key: str) -> int:
+    """Returns the seed that a request without one is sent with: it comes from the key."""
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) % _SEEDS
+
+
+def _is_it(job: FineTuningJob, wanted: Mapping[str, Any]) -> bool:
+    """Whether a job that bears no key is what was asked for, as far as Azure tells."""
+    told = {
+        "model": job.model,
+        "training_file": job.training_file,
+        "validation_file": job.validation_file,
+        "seed": job.seed,
+    }
+    return all(wanted.get(name) == value for name, value in told.items())

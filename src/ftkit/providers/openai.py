@@ -1,0 +1,264 @@
+"""The provider `openai`: fine-tuning at OpenAI, until it takes no more jobs on 2027-01-06."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import openai
+from pydantic import Field, ValidationError
+
+from ftkit.errors import ConfigurationError, ConflictError, CredentialsError, NotFoundError
+from ftkit.home import state_folder
+from ftkit.methods import Settings
+from ftkit.models import Checkpoint, Deployment, FineTuningJob, Lifecycle, Problem, Severity
+from ftkit.providers._openai_wire import Line, OpenAIWire
+from ftkit.providers._openai_wire.accounts import Accounts
+from ftkit.providers._openai_wire.aliases import Aliases
+from ftkit.providers._openai_wire.bodies import Body, ModelBody
+from ftkit.providers._openai_wire.limits import problems_of, rules_of
+from ftkit.providers._openai_wire.notes import Notes
+from ftkit.providers._openai_wire.uploads import Sender
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic import BaseModel
+
+    from ftkit.methods import Method
+    from ftkit.models import DatasetRules, JobRequest
+
+_NAME = "openai"
+_HOST = "api.openai.com"
+_HINT = "Set OPENAI_API_KEY, or give api_key=..."
+_MAX_BYTES = 8 * 10**9
+_SUFFIX = re.compile(r".{1,64}", re.DOTALL)
+
+TRAINING_ENDS = date(2027, 1, 5)
+"""The last day on which OpenAI takes a fine-tuning job: it closes on 2027-01-06 (announced; read on 2026-11-23)."""
+SERVING_ENDS: Mapping[str, date] = {
+    "gpt-4o": date(2027, 1, 13),
+    "gpt-4o-mini": date(2027, 1, 13),
+    "gpt-4.1": date(2027, 1, 13),
+    "gpt-4.1-mini": date(2027, 1, 13),
+    "gpt-3.5": date(2026, 10, 22),
+    "gpt-4-": date(2026, 10, 22),
+    "gpt-4.1-nano": date(2026, 10, 22),
+    "o4-mini": date(2026, 10, 22),
+}
+"""The last day on which a family of models, and what was tuned on it, answers (announced; read on 2026-11-23)."""
+_JOB_EVENTS = "fine_tuning.job."
+_SOURCE = "OpenAI's deprecations page, read 2026-11-23"
+
+
+class Message(Body):
+    """A webhook's message."""
+
+    type: str
+    data: dict[str, str]
+
+
+class OpenAIOptions(Settings):
+    """What only OpenAI has.
+
+    Attributes:
+        integrations: Where its metrics go besides, in OpenAI's own form, such as Weights & Biases.
+    """
+
+    field_noun = "option"
+
+    integrations: list[dict[str, Any]] | None = Field(default=None, min_length=1)
+
+
+class OpenAIProvider(OpenAIWire):
+    """Fine-tunes at OpenAI, or wherever its API is spoken.
+
+    Args:
+        client: A ready-made client of the `openai` package; the arguments below make one otherwise.
+        api_key: The key; OPENAI_API_KEY by default.
+        base_url: Where the API is; OPENAI_BASE_URL, or OpenAI itself.
+        organization: The organisation; OPENAI_ORG_ID.
+        project: The project; OPENAI_PROJECT_ID.
+        timeout_s: Seconds that a request may take.
+        processing_s: Seconds that an uploaded file may be processed.
+        webhook_secret: What messages are signed with; OPENAI_WEBHOOK_SECRET.
+
+    Raises:
+        CredentialsError: There is no key.
+    """
+
+    Options: type[BaseModel] = OpenAIOptions
+    name: str = _NAME
+
+    def __init__(
+        self,
+        client: openai.OpenAI | None = None,
+        *,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        organization: str | None = None,
+        project: str | None = None,
+        timeout_s: float = 600.0,
+        processing_s: float = 1800.0,
+        webhook_secret: str | None = None,
+    ) -> None:
+        if client is None:
+            try:
+                client = openai.OpenAI(
+                    api_key=api_key, base_url=base_url, organization=organization, project=project, timeout=timeout_s
+                )
+            except openai.OpenAIError as error:
+                raise CredentialsError(f"{_NAME}: {error}", hint=_HINT) from None
+        elif any(given is not None for given in (api_key, base_url, organization, project)):
+            raise ConfigurationError("a ready-made client has its own key, address, organisation and project")
+        super().__init__(Line(client, _NAME, _HINT))
+        self.settle_s = 10.0
+        self.model_roles: Mapping[str, str] = {"small": "gpt-4o-mini-2024-07-18"}
+        self._processing_s = processing_s
+        self._webhook_secret = webhook_secret or client.webhook_secret
+        self._folder = state_folder() / _NAME
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._url!r})"
+
+    # -- what every provider has ---------------------------------------------------------------------------------
+
+    def identity(self) -> str:
+        """Returns host and project (or organisation): as configured, else as the service tells, once for each key."""
+        return self._identity
+
+    def rules(self, method: Method, model: str) -> DatasetRules:
+        """Takes conversations; for DPO, preferences; for reinforcement, items to grade."""
+        del model
+        return rules_of(method, _MAX_BYTES)
+
+    def problems(self, request: JobRequest) -> list[Problem]:
+        """Says what OpenAI is certain to refuse, and warns of what is about to end."""
+        found = list(problems_of(request, suffix=_SUFFIX, suffix_rule="Use 1 to 64 characters."))
+        try:
+            OpenAIOptions(**request.provider_options)
+        except ConfigurationError as error:
+            found += [_bad_option(line) for line in str(error).splitlines()]
+        return [*found, *self._endings(request.model)]
+
+    # -- abilities -----------------------------------------------------------------------------------------------
+
+    def lifecycle(self, model: str) -> Lifecycle | None:
+        """Returns until when a model can be tuned and asked: as the service says, else as was announced."""
+        if not self._is_openai:
+            return None
+        retrieve = self._line.client.models.with_raw_response.retrieve
+        try:
+            told = self._line.ask(ModelBody, retrieve, model).shutdown_date
+        except NotFoundError:
+            told = None
+        ends = date.fromisoformat(told) if told else _announced(model)
+        source = "GET /v1/models" if told else _SOURCE
+        return Lifecycle(model=model, training_ends=TRAINING_ENDS, serving_ends=ends, source=source)
+
+    def deploy(self, target: FineTuningJob | Checkpoint | str, name: str, options: Mapping[str, Any]) -> Deployment:
+        """Gives a model a name, and returns at once: OpenAI's models can be asked as they are."""
+        if options:
+            raise ConfigurationError(f"it has no option '{next(iter(options))}' for a deployment", hint="It has none.")
+        if isinstance(target, str):
+            return self._aliases.put(name, target, target)
+        model = target.model if isinstance(target, Checkpoint) else target.fine_tuned_model
+        if model is None:
+            raise ConflictError(f"the job {target.id} has no tuned model", provider=_NAME, hint="Wait for it.")
+        return self._aliases.put(name, model, target.id)
+
+    def get_deployment(self, name: str) -> Deployment:
+        """Returns what a name stands for."""
+        return self._aliases.get(name)
+
+    def list_deployments(self) -> list[Deployment]:
+        """Lists the names that were given on this machine."""
+        return self._aliases.all()
+
+    def delete_deployment(self, name: str) -> None:
+        """Forgets a name. The model stays, and costs nothing while nobody asks it."""
+        self._aliases.delete(name)
+
+    def verify_webhook(self, payload: bytes, headers: Mapping[str, str]) -> str:
+        """Returns the id of the job that a message is about, by the secret of OPENAI_WEBHOOK_SECRET."""
+        try:
+            self._line.client.webhooks.verify_signature(payload, dict(headers), secret=self._webhook_secret)
+        except openai.InvalidWebhookSignatureError:
+            failure: Exception = CredentialsError("the message is not OpenAI's, or is too old; pay no heed to it")
+        except ValueError as error:
+            hint = "Set OPENAI_WEBHOOK_SECRET, or give webhook_secret=..."
+            failure = CredentialsError(f"the message cannot be verified: {error}", hint=hint)
+        else:
+            return _job_of_message(payload)
+        raise failure
+
+    # -- inside --------------------------------------------------------------------------------------------------
+
+    @property
+    def _url(self) -> str:
+        return str(self._line.client.base_url)
+
+    @property
+    def _is_openai(self) -> bool:
+        return urlsplit(self._url).hostname == _HOST
+
+    @cached_property
+    def _identity(self) -> str:
+        client = self._line.client
+        accounts = Accounts(_NAME, self._notes("accounts"), self._headers)
+        return accounts.identity(self._url, client.api_key, client.project or client.organization)
+
+    @cached_property
+    def _aliases(self) -> Aliases:
+        return Aliases(_NAME, self.identity(), self._notes("deployments"))
+
+    def _headers(self) -> Mapping[str, str]:
+        return self._line.send(self._line.client.models.with_raw_response.list).headers
+
+    def _notes(self, what: str) -> Notes:
+        return Notes(self._folder / f"{what}.json", _NAME)
+
+    def _sender(self) -> Sender:
+        return Sender(self._line, _NAME, self._notes("uploads"), self._processing_s)
+
+    def _order(self, request: JobRequest, key: str) -> dict[str, Any]:
+        return {**super()._order(request, key), **request.provider_options}
+
+    def _endings(self, model: str) -> list[Problem]:
+        """Warns of what ends. Nothing is refused for it: what was announced may be put off."""
+        if not self._is_openai:
+            return []
+        today, ends = datetime.now(UTC).date(), _announced(model)
+        found = [f"OpenAI takes no fine-tuning jobs after {TRAINING_ENDS}."]
+        if ends is not None:
+            found.append(f"{model} answers until {ends} and no longer, and so does every model that is tuned on it.")
+        fix = f"Train elsewhere: Client('huggingface'), say. ({_SOURCE}; today is {today}.)"
+        return [
+            Problem(severity=Severity.WARNING, code="ending", field="model", message=message, fix=fix)
+            for message in found
+        ]
+
+
+def _job_of_message(payload: bytes) -> str:
+    """Returns the id of the job of a verified message."""
+    try:
+        message = Message.model_validate_json(payload)
+    except ValidationError:
+        message = None
+    if message is None or not message.type.startswith(_JOB_EVENTS):
+        raise NotFoundError("the message is about no fine-tuning job", provider=_NAME)
+    return message.data["id"]
+
+
+def _announced(model: str) -> date | None:
+    """Returns the announced last day of a model, or of what it was tuned on: that of the longest family that fits."""
+    base = model.removeprefix("ft:")
+    fitting = [family for family in SERVING_ENDS if base.startswith(family)]
+    return SERVING_ENDS[max(fitting, key=len)] if fitting else None
+
+
+def _bad_option(line: str) -> Problem:
+    return Problem(code="bad-option", field="provider_options", message=line, fix="Mend it, or leave it out.")

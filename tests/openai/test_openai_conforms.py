@@ -1,0 +1,89 @@
+"""The conformance kit, on the provider `openai`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx2
+from wire_vendor import KEY, WireVendor
+
+from ftkit import JobRequest, JobStatus, Supervised, TrainingFile
+from ftkit.providers.openai import OpenAIProvider
+from ftkit.testing import ProviderConformance
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ftkit.provider import Provider
+
+WORDS = {
+    "validating_files": JobStatus.VALIDATING,
+    "queued": JobStatus.QUEUED,
+    "running": JobStatus.RUNNING,
+    "pausing": JobStatus.RUNNING,
+    "paused": JobStatus.PAUSED,
+    "resuming": JobStatus.QUEUED,
+    "succeeded": JobStatus.SUCCEEDED,
+    "failed": JobStatus.FAILED,
+    "cancelled": JobStatus.CANCELLED,
+}
+
+
+class WireWitness:
+    """Looks at the stand-in itself."""
+
+    def __init__(self, vendor: WireVendor) -> None:
+        self._vendor = vendor
+
+    def jobs(self) -> int:
+        return len(self._vendor.jobs)
+
+    def creates(self) -> int:
+        return self._vendor.requests["POST /fine_tuning/jobs"]
+
+    def requests(self) -> int:
+        return self._vendor.requests.total()
+
+    def set_status(self, job_id: str, word: str) -> None:
+        self._vendor.set_status(job_id, word)
+
+    def known_status_words(self) -> Mapping[str, JobStatus]:
+        return WORDS
+
+    def secrets(self) -> Sequence[str]:
+        return [KEY]
+
+    def lose_replies(self, n: int) -> None:
+        def lost(request: httpx2.Request) -> httpx2.Response:
+            raise httpx2.ReadError("the connection was reset", request=request)
+
+        self._vendor.faults += [lost] * n
+
+    def add_event(self, job_id: str, message: str) -> None:
+        self._vendor.add_event(job_id, message)
+
+
+class TestOpenAI(ProviderConformance):
+    def make_provider(self) -> OpenAIProvider:
+        self.vendor = WireVendor()
+        return OpenAIProvider(self.vendor.client())
+
+    def make_witness(self, provider: Provider) -> WireWitness:
+        del provider
+        return WireWitness(self.vendor)
+
+    def request(self, training_file: TrainingFile) -> JobRequest:
+        return JobRequest(
+            model="gpt-4o-mini-2024-07-18", training_file=training_file, method=Supervised(n_epochs=2), suffix="kit"
+        )
+
+    def impossible_requests(self, training_file: TrainingFile) -> Sequence[JobRequest]:
+        good = self.request(training_file)
+        return [
+            good.model_copy(update={"method": Supervised(learning_rate=0.1)}),
+            good.model_copy(update={"method": Supervised(n_epochs=51)}),
+            good.model_copy(update={"suffix": "x" * 65}),
+            good.model_copy(update={"metadata": {str(n): "" for n in range(16)}}),
+            good.model_copy(update={"metadata": {"x": "y" * 513}}),
+            good.model_copy(update={"provider_options": {"integrations": []}}),
+        ]
