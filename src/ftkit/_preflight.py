@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from ftkit.methods import Method
 
     Source = str | os.PathLike[str]
+
+logger = logging.getLogger("ftkit")
 
 
 class Preflight:
@@ -49,6 +52,12 @@ class Preflight:
         if problems:
             summary = f"the provider '{self._provider.name}' cannot do that; nothing was sent."
             raise UnsupportedError(summary, problems)
+
+    def warn(self, request: JobRequest) -> None:
+        """Logs what a user should know before a job is paid for: an ending, say, of its model."""
+        for problem in self.problems(request):
+            if problem.severity is Severity.WARNING:
+                logger.warning("%s", problem)
 
     def problems(self, request: JobRequest) -> list[Problem]:
         """Returns everything about a request that the provider refuses."""

@@ -223,8 +223,11 @@ class Client:
             LedgerError: The ledger cannot be written. Nothing was sent.
         """
         request = self._request(model, training_file, validation_file, method, suffix, seed, metadata, provider_options)
-        base_key, refuse = job_key(self.identity(), request, key), self._preflight().refuse
-        return self._once().create(base_key, request, retry_failed=retry_failed, refuse=refuse)
+        preflight = self._preflight()
+        base_key = job_key(self.identity(), request, key)
+        return self._once().create(
+            base_key, request, retry_failed=retry_failed, refuse=preflight.refuse, warn=preflight.warn
+        )
 
     def fine_tune(
         self,

@@ -68,7 +68,13 @@ class Once:
         self._settle_s = provider.settle_s if isinstance(provider, Settles) else DEFAULT_SETTLE_S
 
     def create(
-        self, base_key: str, request: JobRequest, *, retry_failed: bool, refuse: Callable[[JobRequest], object]
+        self,
+        base_key: str,
+        request: JobRequest,
+        *,
+        retry_failed: bool,
+        refuse: Callable[[JobRequest], object],
+        warn: Callable[[JobRequest], object],
     ) -> FineTuningJob:
         """Returns the job of a request, made now if there is none.
 
@@ -78,6 +84,7 @@ class Once:
             retry_failed: Make a new attempt if the last one failed or was cancelled.
             refuse: Raises what the provider cannot do of a request. Not asked where the job is there already: what
                 was made stays ours, though its model may be trained no more.
+            warn: Tells what should be known, just before a job is asked for.
 
         Raises:
             JobFailedError: The job of this request failed before, and `retry_failed` is not set.
@@ -99,6 +106,7 @@ class Once:
                     if previous is not None and not retry_failed:
                         raise _ended(previous)
                     refuse(request)
+                    warn(request)
                     return self._post(base_key, attempt, request, since)
                 if job.status not in _RETRIED:
                     return self._going(job)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import pickle
+import random
 from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
+from azure.core.credentials import AccessToken
 from openai.types.fine_tuning import job_create_params
 from pydantic import ConfigDict, TypeAdapter
 from wire_vendor import KEY, AzureWireVendor, WireVendor
@@ -218,6 +220,61 @@ def test_what_ends_is_told_with_dates_and_refused_by_nobody(client: Client, trai
     assert str(report.lifecycle.serving_ends) == "2027-01-14"  # as the service itself says it
 
 
+def test_what_ends_is_told_once_before_the_job_is_asked_for(
+    client: Client, train: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = client.upload(train, model=MODEL)
+    with caplog.at_level(logging.WARNING, "ftkit"):
+        for _ in range(2):
+            client.create_job(model=MODEL, training_file=file)
+    assert caplog.text.count("takes no fine-tuning jobs after 2027-01-05") == 1
+
+
+class Storm:
+    """A service that is too busy for most requests, and says so in its own way."""
+
+    def __init__(self, vendor: WireVendor, share: float, status: int, retry_after: str | None) -> None:
+        self._chance = random.Random(7)  # noqa: S311 - the same storm every time
+        self._send, self._share, self._status, self._retry_after = vendor.handle, share, status, retry_after
+        self.requests = 0
+
+    def handle(self, request: httpx2.Request) -> httpx2.Response:
+        self.requests += 1
+        if request.method == "GET" and self._chance.random() < self._share:
+            headers = {} if self._retry_after is None else {"retry-after": self._retry_after}
+            return httpx2.Response(self._status, json={"error": {"message": "busy"}}, headers=headers)
+        return self._send(request)
+
+
+@pytest.mark.parametrize("retry_after", [None, "0", "-5", "nan", "soon", "Wed, 21 Oct 2015 07:28:00 GMT", "1e9"])
+@pytest.mark.parametrize(("share", "status"), [(0.3, 429), (0.9, 503), (0.9, 429)])
+def test_a_storm_ends_in_time_and_with_few_requests(
+    vendor: WireVendor,
+    train: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    share: float,
+    status: int,
+    retry_after: str | None,
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("tenacity.nap.time.sleep", slept.append)
+    storm = Storm(vendor, share, status, retry_after)
+    client = Client(OpenAIProvider(vendor.client(project="proj_1")))
+    job = client.create_job(model=MODEL, training_file=client.upload(train, model=MODEL))
+    monkeypatch.setattr(vendor, "handle", storm.handle)
+    busy = Client(OpenAIProvider(vendor.client(project="proj_1")))
+    ends: list[object] = []
+    for _ in range(10):
+        try:
+            ends.append(busy.get_job(job.id).id)
+        except (RateLimitError, ProviderUnavailableError) as error:
+            ends.append(error.message)
+    assert {*ends} <= {job.id, "openai: busy"}
+    assert slept or retry_after == "1e9", "which is longer than anybody waits"
+    assert storm.requests <= 50, "five tries a read at most"
+    assert all(0 <= pause <= 60 for pause in slept), "and no pause goes past the deadline"
+
+
 def test_a_refused_key_says_what_to_do_and_shows_no_key(vendor: WireVendor, train: Path) -> None:
     wrong = OpenAIProvider(vendor.client().with_options(api_key="sk-wrong-key-0815"))
     with pytest.raises(CredentialsError, match="OPENAI_API_KEY") as refused:
@@ -344,6 +401,30 @@ def test_a_large_file_goes_up_in_parts_and_what_was_sent_before_a_break_is_not_s
     assert vendor.requests["POST /uploads"] == 1
 
 
+def test_a_thousand_jobs_are_waited_for_with_ten_requests_a_round(vendor: WireVendor, train: Path) -> None:
+    client = Client(OpenAIProvider(vendor.client(project="proj_1")))
+    file = client.upload(train, model=MODEL)
+    first = client.create_job(model=MODEL, training_file=file)
+    for n in range(999):  # made at once, past the ledger: how they came is not what this is about
+        vendor.jobs[f"ftjob-{n:024d}"] = {**vendor.jobs[first.id], "id": f"ftjob-{n:024d}"}
+    jobs = [*vendor.jobs]
+    rounds = 0
+
+    def next_round(request: httpx2.Request) -> None:
+        nonlocal rounds
+        if request.url.path.endswith("/jobs") and "after" not in request.url.params:
+            rounds += 1
+            for job_id in jobs[(rounds - 1) * 500 : rounds * 500]:
+                vendor.set_status(job_id, "succeeded")
+
+    vendor.watch = next_round
+    before = vendor.requests.total()
+    done = client.wait_all(jobs, poll_s=0.0, progress=False)
+    assert [job.id for job in done] == jobs
+    assert rounds >= 2
+    assert vendor.requests.total() - before <= 10 * rounds
+
+
 # -- Azure -----------------------------------------------------------------------------------------------------------
 
 
@@ -393,6 +474,36 @@ def test_azure_is_one_account_in_both_dialects_and_asks_for_its_training_type(tr
     assert vendor.bodies[0]["trainingType"] == "GlobalStandard"
     with pytest.raises(UnsupportedError, match="keeps no metadata"):
         Client(dated).create_job(model=MODEL, training_file="file-1", metadata={"a": "b"})
+
+
+class Credential:
+    """Gives tokens away, and keeps for what they were asked."""
+
+    def __init__(self) -> None:
+        self.scopes: list[str] = []
+
+    def get_token(self, *scopes: str, **_: Any) -> AccessToken:
+        self.scopes += scopes
+        return AccessToken(KEY, 2**31)
+
+
+@pytest.mark.parametrize(
+    ("version", "scope"),
+    [(None, "https://ai.azure.com/.default"), ("2024-10-21", "https://cognitiveservices.azure.com/.default")],
+)
+def test_entra_id_is_asked_for_the_scope_of_the_dialect(
+    monkeypatch: pytest.MonkeyPatch, version: str | None, scope: str
+) -> None:
+    for name in ("AZURE_OPENAI_API_KEY", "OPENAI_API_VERSION"):
+        monkeypatch.delenv(name, raising=False)
+    vendor, credential = AzureWireVendor(), Credential()
+    provider = AzureProvider(
+        endpoint=f"https://{vendor.host}", credential=credential, api_version=version, resource_group="g"
+    )
+    transport = httpx2.Client(transport=httpx2.MockTransport(vendor.handle))
+    provider._line.client = provider._line.client.with_options(http_client=transport)
+    assert Client(provider).list_jobs().items == ()
+    assert credential.scopes == [scope]
 
 
 # -- webhooks --------------------------------------------------------------------------------------------------------

@@ -31,6 +31,7 @@ class WireVendor:
     Attributes:
         requests: How often each was made, as "POST /fine_tuning/jobs".
         jobs: All jobs, oldest first.
+        watch: Called with each request, before it is answered.
         faults: Called before the answer to a request to create a job; what it returns is sent in its place.
     """
 
@@ -46,6 +47,7 @@ class WireVendor:
         self.uploads: dict[str, dict[str, Any]] = {}
         self.parts: dict[str, bytes] = {}
         self.broken_parts = 0
+        self.watch: Callable[[httpx2.Request], object] = lambda _: None
         self.host = "api.openai.com"
 
     def client(self, **options: Any) -> OpenAI:
@@ -84,6 +86,7 @@ class WireVendor:
         path = re.sub(r"^/openai/deployments/[^/]+|^/openai/v1|^/openai|^/v1", "", request.url.path)
         generic = re.sub(r"/(file|ftjob|ft|gpt)[-:][^/]+", "/{id}", path)
         self.requests[f"{request.method} {generic}"] += 1
+        self.watch(request)
         headers = {"x-request-id": f"req_{uuid.uuid4().hex}", "openai-organization": "acme"}
         if KEY not in {request.headers.get("api-key"), request.headers.get("authorization", "")[len("Bearer ") :]}:
             return _error(401, "Incorrect API key provided.", headers, "invalid_api_key")

@@ -98,6 +98,7 @@ class Account:
         identity: The account, for our nouns.
         folder: Where writes of this machine's processes wait for one another.
         poll_s: Seconds between two looks at an operation.
+        is_paid: Whether it is Azure's own, with its prices, and no `ftkit serve`.
     """
 
     def __init__(
@@ -110,6 +111,7 @@ class Account:
         identity: str,
         folder: Path,
         poll_s: float,
+        is_paid: bool = True,
     ) -> None:
         self._deployments = client.deployments
         self._where = (group, name)
@@ -117,6 +119,7 @@ class Account:
         self._identity = identity
         self._folder = folder
         self._poll_s = poll_s
+        self._is_paid = is_paid
 
     def put(self, name: str, model: str, source: str, options: DeployOptions) -> Deployment:
         """Deploys a model, and returns when it is there. The same again is the same deployment.
@@ -137,7 +140,8 @@ class Account:
             message = f"a deployment '{name}' is there already, of {_model(there)}"
             raise self._error(ConflictError, message, hint="Choose another name, or delete that one first.")
         if there is None or self._noun(there).status is not DeploymentStatus.RUNNING:
-            _announce(name, options)
+            if self._is_paid:
+                _announce(name, options)
             there = self._make(name, model, options)
         return self._noun(there).model_copy(update={"source": source})
 
@@ -221,8 +225,13 @@ class Account:
             model=str(found.name),
             source=_model(found),
             created_at=made,
-            price_per_hour=PRICE_PER_HOUR.get(str(found.sku.name).lower()) if found.sku else None,
+            price_per_hour=self._price(found),
         )
+
+    def _price(self, found: ARMDeployment) -> Decimal | None:
+        if not self._is_paid or found.sku is None or found.sku.name is None:
+            return None
+        return PRICE_PER_HOUR.get(found.sku.name.lower())
 
     @contextmanager
     def _errors(self) -> Generator[None]:

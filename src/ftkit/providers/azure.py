@@ -207,6 +207,11 @@ class AzureProvider(OpenAIWire):
     def _is_v1(self) -> bool:
         return not isinstance(self._line.client, openai.AzureOpenAI)
 
+    @property
+    def _is_local(self) -> bool:
+        """Whether it is `ftkit serve` that answers: Azure's own is never there without TLS."""
+        return urlsplit(self._endpoint).scheme == "http"
+
     @cached_property
     def _identity(self) -> str:
         accounts = Accounts(_NAME, self._notes("accounts"), self._headers)
@@ -216,7 +221,7 @@ class AzureProvider(OpenAIWire):
     def _account(self) -> Account:
         from ftkit.providers._azure_deployments import Account
 
-        if urlsplit(self._endpoint).scheme == "http":
+        if self._is_local:
             self._control = {name: value or "local" for name, value in self._control.items()}
         missing = [name for name in ("resource_group", "account") if not self._control[name]]
         if missing:
@@ -231,6 +236,7 @@ class AzureProvider(OpenAIWire):
             identity=self.identity(),
             folder=self._folder,
             poll_s=self._poll_s,
+            is_paid=not self._is_local,
         )
 
     def _management_client(self) -> CognitiveServicesManagementClient:
@@ -239,7 +245,7 @@ class AzureProvider(OpenAIWire):
             from azure.mgmt.cognitiveservices import CognitiveServicesManagementClient as Client
         except ImportError as error:
             raise MissingExtraError("Deploying at Azure", "azure") from error
-        if urlsplit(self._endpoint).scheme == "http":
+        if self._is_local:
             return self._loopback_client()
         subscription = self._control["subscription_id"]
         if not subscription:
