@@ -6,6 +6,7 @@ import json
 import logging
 import pickle
 import random
+import traceback
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -275,10 +276,16 @@ def test_a_storm_ends_in_time_and_with_few_requests(
     assert all(0 <= pause <= 60 for pause in slept), "and no pause goes past the deadline"
 
 
+def refused_provider(vendor: WireVendor) -> OpenAIProvider:
+    return OpenAIProvider(vendor.client().with_options(api_key="sk-wrong-key-0815"))
+
+
 def test_a_refused_key_says_what_to_do_and_shows_no_key(vendor: WireVendor, train: Path) -> None:
-    wrong = OpenAIProvider(vendor.client().with_options(api_key="sk-wrong-key-0815"))
+    wrong = refused_provider(vendor)
     with pytest.raises(CredentialsError, match="OPENAI_API_KEY") as refused:
         Client(wrong).upload(train, model=MODEL)
+    told = "".join(traceback.TracebackException.from_exception(refused.value, capture_locals=True).format())
+    assert "sk-wrong" not in told
     error: BaseException | None = refused.value
     while error is not None:
         assert "sk-wrong" not in repr(error) + str(error) + str(vars(error))

@@ -214,8 +214,8 @@ class AzureProvider(OpenAIWire):
 
     @cached_property
     def _identity(self) -> str:
-        accounts = Accounts(_NAME, self._notes("accounts"), self._headers)
-        return accounts.identity(self._endpoint, self._line.secrets()[0] if self._line.secrets() else "", "resource")
+        accounts = Accounts(_NAME, self._notes("accounts"), self._headers, self._line.seal)
+        return accounts.identity(self._endpoint, "resource")
 
     @cached_property
     def _account(self) -> Account:
@@ -259,8 +259,9 @@ class AzureProvider(OpenAIWire):
         from azure.core.pipeline.policies import AzureKeyCredentialPolicy
         from azure.mgmt.cognitiveservices import CognitiveServicesManagementClient as Client
 
-        key = AzureKeyCredential(self._line.secrets()[0])
-        policy: Any = AzureKeyCredentialPolicy(key, "Authorization", prefix="Bearer")
+        key = AzureKeyCredential(self._line.client.api_key)
+        make_policy: Any = AzureKeyCredentialPolicy  # generic in requests and responses, which nobody here names
+        policy = make_policy(key, "Authorization", prefix="Bearer")
         # The type wants a credential for tokens, which the policy takes the place of.
         return Client(key, "local", base_url=self._endpoint, authentication_policy=policy)  # type: ignore[arg-type]
 

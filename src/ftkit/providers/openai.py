@@ -208,8 +208,8 @@ class OpenAIProvider(OpenAIWire):
     @cached_property
     def _identity(self) -> str:
         client = self._line.client
-        accounts = Accounts(_NAME, self._notes("accounts"), self._headers)
-        return accounts.identity(self._url, client.api_key, client.project or client.organization)
+        accounts = Accounts(_NAME, self._notes("accounts"), self._headers, self._line.seal)
+        return accounts.identity(self._url, client.project or client.organization)
 
     @cached_property
     def _aliases(self) -> Aliases:

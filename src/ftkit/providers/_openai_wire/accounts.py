@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -28,19 +27,22 @@ class Accounts:
         provider: Name of the provider.
         notes: Where it is remembered which account a key opens; by a salted hash of the key.
         ask: Makes one read, and returns the headers of the answer.
+        seal: Returns the hash of the key with a salt; the key itself has no business here.
     """
 
-    def __init__(self, provider: str, notes: Notes, ask: Callable[[], Mapping[str, str]]) -> None:
+    def __init__(
+        self, provider: str, notes: Notes, ask: Callable[[], Mapping[str, str]], seal: Callable[[str], str]
+    ) -> None:
         self._provider = provider
         self._notes = notes
         self._ask = ask
+        self._seal = seal
 
-    def identity(self, url: str, key: str, owner: str | None) -> str:
+    def identity(self, url: str, owner: str | None) -> str:
         """Returns the account.
 
         Args:
             url: Where the service is.
-            key: The key.
             owner: The organisation, project or resource, where it is configured or stands in the address.
 
         Raises:
@@ -49,7 +51,7 @@ class Accounts:
         host = (urlsplit(url).hostname or "").lower()
         if owner is not None and host not in _LOOPBACK:
             return f"{self._provider}:{host}:{owner}"
-        mark = self._mark(url, key)
+        mark = self._mark()
         known = self._notes.read().get(mark)
         if isinstance(known, str):
             return known
@@ -70,9 +72,9 @@ class Accounts:
             raise ConfigurationError(message, hint=hint)
         return f"{self._provider}:{host}:{told}"
 
-    def _mark(self, url: str, key: str) -> str:
+    def _mark(self) -> str:
         salt = self._notes.read().get(_SALT)
         if salt is None:
             with self._notes.change() as notes:
                 salt = notes.setdefault(_SALT, secrets.token_hex(16))
-        return hashlib.sha256(f"{salt} {urlsplit(url).netloc} {key}".encode()).hexdigest()
+        return self._seal(str(salt))

@@ -23,7 +23,7 @@ from ftkit.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
 _QUOTA_CODES = {"insufficient_quota", "quotaExceeded", "billing_hard_limit_reached", "exceeded_quota"}
 _MOST_SHOWN = 1000
@@ -32,12 +32,12 @@ _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TIMEOUT, _CONFLICT, _TOO_MANY, _SERVER =
 
 
 @contextmanager
-def translated(provider: str, secrets: Sequence[str], hint: str | None = None) -> Generator[None]:
+def translated(provider: str, hide: Callable[[str], str], hint: str | None = None) -> Generator[None]:
     """Turns what the package raises into an error of ours.
 
     Args:
         provider: Name of the provider.
-        secrets: What must not stand in a message.
+        hide: Takes out of a text what must not be told. A function, since a traceback may show what we hold.
         hint: What to do about a key that is refused.
 
     Raises:
@@ -49,14 +49,16 @@ def translated(provider: str, secrets: Sequence[str], hint: str | None = None) -
     except FtkitError:
         raise
     except openai.APIStatusError as error:
-        failure = _of_status(error, provider, secrets, hint)
+        failure = _of_status(error, provider, hide, hint)
     except openai.APITimeoutError:
         failure = ProviderUnavailableError("it did not answer in time", provider=provider)
     except (openai.APIError, httpx2.HTTPError) as error:
         cause = str(error.__cause__ or error)
-        failure = ProviderUnavailableError(f"it cannot be reached: {plain(cause, secrets)}", provider=provider)
+        failure = ProviderUnavailableError(f"it cannot be reached: {hide(cause)}", provider=provider)
+    except ValueError as error:  # the package leaves half a JSON object in a stream to its parser
+        failure = ProviderError(f"what it sent cannot be read: {hide(str(error))}", provider=provider)
     except openai.OpenAIError as error:  # no request was made
-        failure = CredentialsError(f"{provider}: {plain(str(error), secrets)}", hint=hint)
+        failure = CredentialsError(f"{provider}: {hide(str(error))}", hint=hint)
     else:
         return
     # Not `from error`: the package's exceptions hold the request, and with it the key.
@@ -64,9 +66,9 @@ def translated(provider: str, secrets: Sequence[str], hint: str | None = None) -
 
 
 def _of_status(
-    error: openai.APIStatusError, provider: str, secrets: Sequence[str], hint: str | None
+    error: openai.APIStatusError, provider: str, hide: Callable[[str], str], hint: str | None
 ) -> ProviderError | CredentialsError:
-    status, message = error.status_code, plain(_message(error), secrets)
+    status, message = error.status_code, hide(_message(error))
     if status == _UNAUTHORIZED:
         return CredentialsError(f"{provider}: {message}", hint=hint)
     where: dict[str, Any] = {"provider": provider, "request_id": error.request_id, "status_code": status}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
@@ -39,12 +40,16 @@ class Line:
 
     def errors(self) -> AbstractContextManager[None]:
         """Turns the package's exceptions into ours, for the time of a `with` block."""
-        return translated(self._provider, self.secrets(), self._hint)
+        return translated(self._provider, self.hide, self._hint)
 
-    def secrets(self) -> list[str]:
-        """Returns what must not be told."""
-        key = self.client.api_key
-        return [key] if key else []
+    def hide(self, text: str) -> str:
+        """Returns a text without the key, and no longer than anybody reads."""
+        return plain(text, [self.client.api_key] if self.client.api_key else [])
+
+    def seal(self, salt: str) -> str:
+        """Returns what stands for the key, and does not tell it."""
+        place = self.client.base_url.netloc.decode("ascii")
+        return hashlib.sha256(f"{salt} {place} {self.client.api_key}".encode()).hexdigest()
 
     def send(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> httpx2.Response:
         """Makes one request, by one of the package's `with_raw_response` methods."""
@@ -63,7 +68,7 @@ class Line:
         try:
             return body.model_validate_json(response.content)
         except ValidationError:
-            shown = plain(response.text, self.secrets())[:200]
+            shown = self.hide(response.text)[:200]
             message = f"what it sent is no {body.__name__.removesuffix('Body').lower()}: {shown!r}"
             where = {"provider": self._provider, "request_id": response.headers.get("x-request-id")}
         raise ProviderUnavailableError(message, status_code=response.status_code, **where)
@@ -86,8 +91,8 @@ class Line:
         more = True
         while more:
             items, more = self.page(body, call, *args, **kwargs, **after)
-            yield from items
             last: Any = items[-1] if items else None
             if last is None or after.get("after") == last.id:  # a service that pays no heed to `after`
                 return
+            yield from items
             after = {"after": last.id}

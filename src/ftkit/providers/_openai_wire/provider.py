@@ -8,7 +8,7 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ftkit.errors import ConflictError, NotFoundError, ProviderError, UnclearOutcomeError
+from ftkit.errors import ConflictError, NotFoundError, ProviderError, ProviderUnavailableError, UnclearOutcomeError
 from ftkit.models import FineTuningJob, Page
 from ftkit.providers import _chat_wire
 from ftkit.providers._openai_wire.bodies import (
@@ -193,7 +193,11 @@ class OpenAIWire:
         create: Any = self._line.client.chat.completions.create  # its overloads want each field by name
         asked = {"stream": True, "stream_options": {"include_usage": True}}
         with self._line.errors(), create(**body, **asked) as stream:
-            yield from _chat_wire.chunks_of(chunk.model_dump() for chunk in stream)
+            piece = None
+            for piece in _chat_wire.chunks_of(chunk.model_dump() for chunk in stream):
+                yield piece
+            if piece is None or piece.finish_reason is None:  # the package takes it for the end, with or without [DONE]
+                raise ProviderUnavailableError("the answer broke off", provider=self.name)
 
     # -- inside --------------------------------------------------------------------------------------------------
 
