@@ -53,6 +53,7 @@ benchmarks: $(VENV)/.dev
 	@$(BIN)/python benchmarks/overhead.py
 	@$(BIN)/python benchmarks/imports.py
 	@$(BIN)/python benchmarks/server.py
+	@$(BIN)/python benchmarks/waiting.py
 
 docs: $(VENV)/.dev
 	@$(BIN)/mkdocs serve

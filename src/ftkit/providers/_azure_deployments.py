@@ -229,7 +229,7 @@ class Account:
         )
 
     def _price(self, found: ARMDeployment) -> Decimal | None:
-        if not self._is_paid or found.sku is None or found.sku.name is None:
+        if not self._is_paid or found.sku is None:
             return None
         return PRICE_PER_HOUR.get(found.sku.name.lower())
 
