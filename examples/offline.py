@@ -10,11 +10,14 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import psutil
+
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
 MODEL = "gpt-4o-mini-2024-07-18"
+ADDRESS = "server.json"
 PATIENCE_S = 60.0
 
 
@@ -30,35 +33,55 @@ def service(provider: str, folder: Path) -> Generator[None]:
     if not variables or any(os.environ.get(name) for name in variables):
         yield
         return
-    command = [sys.executable, "-m", "ftkit", "serve", "--home", str(folder), "--port", "0"]
-    place = folder / "server.json"
-    place.unlink(missing_ok=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "log.txt").open("ab") as log:
-        server = subprocess.Popen([*command, "--model", f"{MODEL}=ftkit/small"], stdout=log, stderr=log)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    server = _running(folder) or _started(folder)
+    key = f"script-{os.getpid()}-{int(time.time())}"
     try:
-        os.environ.update(_account(server, place))
-        print(f"no account for {provider}: `ftkit serve` trains on this machine")
+        os.environ.update(_account(server, folder, key))
+        print(
+            f"no account for {provider}: `ftkit serve` trains on this machine. Its model is tiny: expect little of it"
+        )
         yield
     finally:
-        server.terminate()
-        server.wait(PATIENCE_S)
+        _keys(folder, "revoke", key)
+        if server.ppid() in {os.getpid(), 1}:  # ours, or one that a killed script left behind
+            server.terminate()
+            server.wait(PATIENCE_S)
 
 
-def _account(server: subprocess.Popen[bytes], place: Path) -> dict[str, str]:
+def _running(folder: Path) -> psutil.Process | None:
+    """Returns the server of a folder that another script has started, or left."""
+    try:
+        server = psutil.Process(json.loads((folder / ADDRESS).read_text(encoding="utf-8"))["pid"])
+        return server if str(folder.resolve()) in server.cmdline() else None
+    except (FileNotFoundError, psutil.Error):
+        return None
+
+
+def _started(folder: Path) -> psutil.Process:
+    (folder / ADDRESS).unlink(missing_ok=True)
+    serve = [sys.executable, "-m", "ftkit", "serve", "--home", str(folder.resolve()), "--port", "0"]
+    with (folder / "log.txt").open("ab") as log:  # the first key goes to the standard output: into no file
+        return psutil.Popen([*serve, "--model", f"{MODEL}=ftkit/small"], stdout=subprocess.DEVNULL, stderr=log)
+
+
+def _account(server: psutil.Process, folder: Path, key: str) -> dict[str, str]:
     """Waits for the server, and returns what a user would set to reach it."""
     deadline = time.monotonic() + PATIENCE_S
-    while not place.exists():
-        if server.poll() is not None or time.monotonic() > deadline:
-            sys.exit(f"the server did not start; see {place.with_name('log.txt')}")
+    while not (folder / ADDRESS).exists():
+        if not server.is_running() or server.status() == psutil.STATUS_ZOMBIE or time.monotonic() > deadline:
+            sys.exit(f"the server did not start; see {folder / 'log.txt'}")
         time.sleep(0.1)
-    url = json.loads(place.read_text(encoding="utf-8"))["url"]
-    name = f"script-{os.getpid()}-{int(time.time())}"
-    create = [sys.executable, "-m", "ftkit", "keys", "create", name, "--home", str(place.parent)]
-    key = subprocess.run(create, check=True, capture_output=True, text=True).stdout.strip()
+    url = json.loads((folder / ADDRESS).read_text(encoding="utf-8"))["url"]
+    token = _keys(folder, "create", key)
     return {
         "OPENAI_BASE_URL": f"{url}/v1",
-        "OPENAI_API_KEY": key,
+        "OPENAI_API_KEY": token,
         "AZURE_OPENAI_ENDPOINT": url,
-        "AZURE_OPENAI_API_KEY": key,
+        "AZURE_OPENAI_API_KEY": token,
     }
+
+
+def _keys(folder: Path, verb: str, name: str) -> str:
+    command = [sys.executable, "-m", "ftkit", "keys", verb, name, "--home", str(folder.resolve())]
+    return subprocess.run(command, check=False, capture_output=True, text=True).stdout.strip()

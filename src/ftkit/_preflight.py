@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from ftkit import datasets
-from ftkit.errors import ConfigurationError, DatasetError, NotFoundError, UnsupportedError
+from ftkit.errors import (
+    ConfigurationError,
+    CredentialsError,
+    DatasetError,
+    FtkitError,
+    NotFoundError,
+    ProviderError,
+    UnsupportedError,
+)
 from ftkit.keys import content_hash, upload_key
 from ftkit.methods import explain
 from ftkit.models import Estimate, JobRequest, Problem, Report, Severity, TrainingFile, counted
@@ -33,11 +41,11 @@ class Preflight:
 
     Args:
         provider: The provider.
-        identity: The account.
+        identity: Tells the account; not asked where nothing is sent.
         ledger: The ledger.
     """
 
-    def __init__(self, provider: Provider, identity: str, ledger: Ledger) -> None:
+    def __init__(self, provider: Provider, identity: Callable[[], str], ledger: Ledger) -> None:
         self._provider = provider
         self._identity = identity
         self._ledger = ledger
@@ -86,7 +94,10 @@ class Preflight:
         if isinstance(self._provider, EstimatesCost):
             update["estimate"] = self._estimate(self._provider, request, report)
         if isinstance(self._provider, KnowsLifecycle):
-            update["lifecycle"] = read(self._provider.lifecycle, model)
+            try:
+                update["lifecycle"] = read(self._provider.lifecycle, model)
+            except (ProviderError, CredentialsError) as error:  # what is wrong with the data is told all the same
+                update["problems"] = (*problems, _unasked(error), *report.problems)
         return report.model_copy(update=update)
 
     def demand(
@@ -131,7 +142,7 @@ class Preflight:
         self.refuse(self._request_for(source, model, method, provider_options))
         rules = self._provider.rules(method, model)
         digest = content_hash(datasets.source_hash(source), columns)
-        key = upload_key(self._identity, digest, rules.layout, rules.layout_version)
+        key = upload_key(self._identity(), digest, rules.layout, rules.layout_version)
         target = folder / f"{Path(source).stem}.jsonl"
         report = datasets.prepare(source, rules, target, columns=columns, count_tokens=self._counter(model, method))
         with self._ledger.lock(key):
@@ -141,7 +152,7 @@ class Preflight:
             sent = self._provider.upload(target, key)
             file = sent.model_copy(
                 update={
-                    "identity": self._identity,
+                    "identity": self._identity(),
                     "filename": Path(source).name,
                     "kind": report.kind,
                     "rows": report.rows,
@@ -151,7 +162,7 @@ class Preflight:
                     "layout_version": rules.layout_version,
                 }
             )
-            self._ledger.record_upload(key, file, (self._provider.name, self._identity))
+            self._ledger.record_upload(key, file, (self._provider.name, self._identity()))
             return file
 
     def _still_there(self, key: str) -> TrainingFile | None:
@@ -208,6 +219,11 @@ def request_of(**fields: Any) -> JobRequest:
         return JobRequest(**fields)
     except ValidationError as error:
         raise ConfigurationError(explain(JobRequest, error, "field")) from error
+
+
+def _unasked(error: FtkitError) -> Problem:
+    message = f"the provider could not be asked until when the model can be used: {error.message}"
+    return Problem(severity=Severity.WARNING, code="not-asked", field="model", message=message)
 
 
 def _type(method: type[Method]) -> str:

@@ -548,7 +548,7 @@ class Client:
         return Once(self._provider, self.identity(), self._ledger)
 
     def _preflight(self) -> Preflight:
-        return Preflight(self._provider, self.identity(), self._ledger)
+        return Preflight(self._provider, self.identity, self._ledger)
 
     def _request(
         self,

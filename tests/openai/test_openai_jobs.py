@@ -31,7 +31,7 @@ from ftkit import (
     UnclearOutcomeError,
     UnsupportedError,
 )
-from ftkit.providers._openai_wire.errors import retry_after_s
+from ftkit.providers._openai_wire.errors import plain, retry_after_s
 from ftkit.providers._openai_wire.line import Line
 from ftkit.providers._openai_wire.notes import Notes
 from ftkit.providers._openai_wire.uploads import Sender
@@ -290,6 +290,39 @@ def test_a_refused_key_says_what_to_do_and_shows_no_key(vendor: WireVendor, trai
     while error is not None:
         assert "sk-wrong" not in repr(error) + str(error) + str(vars(error))
         error = error.__cause__ or error.__context__
+
+
+@pytest.mark.parametrize("wrong", [KEY + "\n", KEY + "\r\n", " " + KEY, "sk-ключ"])
+def test_a_key_that_cannot_be_one_is_refused_at_once_and_not_shown(vendor: WireVendor, wrong: str) -> None:
+    with pytest.raises(CredentialsError, match="strip") as refused:
+        OpenAIProvider(vendor.client().with_options(api_key=wrong))
+    assert wrong.strip() not in str(refused.value)
+    assert plain(f"Illegal header value b'Bearer {KEY}\\n'", [KEY + "\n"]).count("***") == 1
+
+
+def test_data_is_checked_though_nobody_can_be_asked(train: Path) -> None:
+    vendor = WireVendor()
+
+    def away(request: httpx2.Request) -> httpx2.Response:
+        raise httpx2.ConnectError("no route", request=request)
+
+    vendor.watch = away
+    train.write_text(train.read_text() + "no json\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tenacity.nap.time.sleep", lambda _: None)
+        report = Client(OpenAIProvider(vendor.client())).check(train, model=MODEL)
+    assert [problem.line for problem in report.errors] == [11]
+    assert any(problem.code == "not-asked" for problem in report.warnings)
+
+
+def test_reinforcement_without_a_validation_file_is_refused_before_anything_is_sent(
+    client: Client, vendor: WireVendor, tmp_path: Path
+) -> None:
+    path = tmp_path / "items.jsonl"
+    path.write_text('{"messages": [{"role": "user", "content": "2?"}], "answer": "2"}\n' * 10)
+    with pytest.raises(UnsupportedError, match="validation file"):
+        client.fine_tune("o4-mini-2025-04-16", path, method=Reinforcement(grader={"type": "string_check"}))
+    assert vendor.requests["POST /files"] == 0
 
 
 def test_no_key_is_told_by_logs_reprs_or_pickles(

@@ -301,6 +301,8 @@ def _endpoint(given: str | None, client: openai.OpenAI | None) -> str:
         parts = urlsplit(str(client.base_url))
         return f"{parts.scheme}://{parts.netloc}"
     found = given or os.environ.get("AZURE_OPENAI_ENDPOINT")
+    if found and not urlsplit(found).scheme.startswith("http"):
+        raise ConfigurationError(f"the endpoint {found!r} is no address", hint=f"Write https://{found}")
     if not found or not urlsplit(found).hostname:
         hint = "Give endpoint='https://my-resource.openai.azure.com', or set AZURE_OPENAI_ENDPOINT."
         raise ConfigurationError("the endpoint of the Azure resource is not known", hint=hint)
@@ -328,10 +330,20 @@ def _client(
 
 def _token_provider(credential: TokenCredential | None, scope: str) -> Any:  # noqa: ANN401 - a callable of azure.identity
     try:
+        from azure.core.exceptions import AzureError
         from azure.identity import DefaultAzureCredential, get_bearer_token_provider
     except ImportError as error:
         raise MissingExtraError("Entra ID", "azure") from error
-    return get_bearer_token_provider(credential or DefaultAzureCredential(), scope)
+    get_token = get_bearer_token_provider(credential or DefaultAzureCredential(), scope)
+
+    def token() -> str:
+        try:
+            return get_token()
+        except AzureError as error:
+            message = f"{_NAME}: no token could be had: {str(error).partition(chr(10))[0]}"
+        raise CredentialsError(message, hint=_HINT)
+
+    return token
 
 
 def _resource(endpoint: str) -> str:

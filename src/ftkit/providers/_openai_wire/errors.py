@@ -28,15 +28,17 @@ if TYPE_CHECKING:
 _QUOTA_CODES = {"insufficient_quota", "quotaExceeded", "billing_hard_limit_reached", "exceeded_quota"}
 _MOST_SHOWN = 1000
 _HIDDEN = "***"
+_SHORTEST = 8
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TIMEOUT, _CONFLICT, _TOO_MANY, _SERVER = 401, 403, 404, 408, 409, 429, 500
 
 
 @contextmanager
-def translated(provider: str, hide: Callable[[str], str], hint: str | None = None) -> Generator[None]:
+def translated(provider: str, where: str, hide: Callable[[str], str], hint: str | None = None) -> Generator[None]:
     """Turns what the package raises into an error of ours.
 
     Args:
         provider: Name of the provider.
+        where: Its address.
         hide: Takes out of a text what must not be told. A function, since a traceback may show what we hold.
         hint: What to do about a key that is refused.
 
@@ -51,10 +53,10 @@ def translated(provider: str, hide: Callable[[str], str], hint: str | None = Non
     except openai.APIStatusError as error:
         failure = _of_status(error, provider, hide, hint)
     except openai.APITimeoutError:
-        failure = ProviderUnavailableError("it did not answer in time", provider=provider)
+        failure = ProviderUnavailableError(f"{where} did not answer in time", provider=provider)
     except (openai.APIError, httpx2.HTTPError) as error:
         cause = str(error.__cause__ or error)
-        failure = ProviderUnavailableError(f"it cannot be reached: {hide(cause)}", provider=provider)
+        failure = ProviderUnavailableError(f"{where} cannot be reached: {hide(cause)}", provider=provider)
     except ValueError as error:  # the package leaves half a JSON object in a stream to its parser
         failure = ProviderError(f"what it sent cannot be read: {hide(str(error))}", provider=provider)
     except openai.OpenAIError as error:  # no request was made
@@ -95,7 +97,8 @@ def _message(error: openai.APIStatusError) -> str:
 def plain(text: str, secrets: Sequence[str]) -> str:
     """Returns a text without secrets, and no longer than anybody reads."""
     for secret in secrets:
-        text = text.replace(secret, _HIDDEN)
+        if len(secret) >= _SHORTEST:  # what is shorter is no secret, and stands in many words
+            text = text.replace(secret, _HIDDEN).replace(repr(secret)[1:-1], _HIDDEN)
     return text[:_MOST_SHOWN]
 
 

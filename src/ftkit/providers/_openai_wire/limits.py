@@ -84,7 +84,8 @@ def _reinforcement(request: JobRequest, method: Reinforcement) -> Iterator[Probl
     if method.grader is None:
         fix = "Give one, such as Reinforcement(grader={'type': 'string_check', ...})."
         yield _problem("no-grader", "method.grader", "reinforcement needs a grader.", fix)
-    if request.validation_file is None and request.training_file.id != NOT_SENT:
+    is_for_a_check = request.training_file.id == NOT_SENT and request.training_file.source_hash is None
+    if request.validation_file is None and not is_for_a_check:
         message = "reinforcement needs a validation file."
         yield _problem("no-validation-file", "validation_file", message, "Give one.")
 

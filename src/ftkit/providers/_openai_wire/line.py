@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
-from ftkit.errors import ProviderUnavailableError
+from ftkit.errors import ConfigurationError, CredentialsError, ProviderUnavailableError
 from ftkit.providers._openai_wire.bodies import Body, ListBody
 from ftkit.providers._openai_wire.errors import plain, translated
 
@@ -31,16 +31,27 @@ class Line:
         client: The package's client.
         provider: Name of the provider, for errors.
         hint: What to do when the key is refused.
+
+    Raises:
+        CredentialsError: The key cannot be one.
+        ConfigurationError: The address cannot be one.
     """
 
     def __init__(self, client: openai.OpenAI, provider: str, hint: str) -> None:
         self.client = client.with_options(max_retries=0)
         self._provider = provider
         self._hint = hint
+        if not _may_be_key(client.api_key):
+            message = f"{provider}: the key holds a line break, a blank or a letter that no key has"
+            raise CredentialsError(message, hint="Read it with .strip(), if it comes from a file.")
+        if client.base_url.scheme not in {"http", "https"}:
+            raise ConfigurationError(
+                f"{provider}: {client.base_url} is no address of a service", hint="Write https://..."
+            )
 
     def errors(self) -> AbstractContextManager[None]:
         """Turns the package's exceptions into ours, for the time of a `with` block."""
-        return translated(self._provider, self.hide, self._hint)
+        return translated(self._provider, str(self.client.base_url), self.hide, self._hint)
 
     def hide(self, text: str) -> str:
         """Returns a text without the key, and no longer than anybody reads."""
@@ -96,3 +107,9 @@ class Line:
                 return
             yield from items
             after = {"after": last.id}
+
+
+def _may_be_key(key: str) -> bool:
+    if key.startswith("<"):  # what the package writes where tokens take the place of a key
+        return True
+    return key.isascii() and key.isprintable() and " " not in key
