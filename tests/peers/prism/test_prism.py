@@ -11,14 +11,10 @@ from __future__ import annotations
 
 import json
 import re
-import socket
-import subprocess
-import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from environments import NODE, environment
+from prisms import PATIENCE_S, generic, prism, until, write_document
 
 pytest.importorskip("openai")
 
@@ -27,13 +23,12 @@ from openai import APIStatusError, OpenAI
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
     from served import Served
 
 pytestmark = pytest.mark.slow
 
-HERE = Path(__file__).parent
-PATIENCE_S = 120.0
 MODEL = "gpt-4o-mini-2024-07-18"
 ENDED = {"succeeded", "failed", "cancelled"}
 QUESTION: Any = [{"role": "user", "content": "Which tea is for the morning?"}]
@@ -62,47 +57,14 @@ NOT_OURS = {"GET /chat/completions"}
 
 @pytest.fixture
 def document(tmp_path: Path) -> Path:
-    """OpenAI's document, cut to our paths."""
-    path = tmp_path / "openai.json"
-    folder = HERE / "openai-specification"
-    subprocess.run([environment(folder) / "bin" / "python", folder / "trim.py", path], check=True)
-    return path
+    return write_document(tmp_path / "openai.json")
 
 
 @pytest.fixture
 def proxy(server: Served, document: Path, tmp_path: Path) -> Generator[str]:
     """The address of a proxy before the server. It lets all pass, and tells in a header what it finds."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    prism = environment(HERE / "prism-cli") / "node_modules" / "@stoplight" / "prism-cli" / "dist" / "index.js"
-    command = [NODE, prism, "proxy", document, server.url, "--port", str(port), "--verboseLevel", "warn"]
-    with (tmp_path / "prism.log").open("w") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
-        try:
-            until(lambda: answers(port) or process.poll() is not None)
-            assert process.poll() is None, (tmp_path / "prism.log").read_text()
-            yield f"http://127.0.0.1:{port}/v1"
-        finally:
-            process.kill()  # it would wait for connections that are kept
-
-
-def answers(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
-    except OSError:
-        return False
-    return True
-
-
-def until(holds: Any) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come in time"
-        time.sleep(0.2)
-
-
-def generic(path: str) -> str:
-    """Makes a path that names something, and one of the document, the same."""
-    return re.sub(r"/(\{\w+\}|(file-|upload_|ftjob-|ft:)[^/]+)", "/{id}", path.removeprefix("/v1"))
+    with prism("proxy", document, server.url, log=tmp_path / "prism.log") as url:
+        yield url
 
 
 class Findings:

@@ -54,17 +54,22 @@ def translated(provider: str, where: str, hide: Callable[[str], str], hint: str 
         failure = _of_status(error, provider, hide, hint)
     except openai.APITimeoutError:
         failure = ProviderUnavailableError(f"{where} did not answer in time", provider=provider)
-    except (openai.APIError, httpx2.HTTPError) as error:
+    except (openai.APIConnectionError, httpx2.HTTPError) as error:
         cause = str(error.__cause__ or error)
         failure = ProviderUnavailableError(f"{where} cannot be reached: {hide(cause)}", provider=provider)
-    except ValueError as error:  # the package leaves half a JSON object in a stream to its parser
-        failure = ProviderError(f"what it sent cannot be read: {hide(str(error))}", provider=provider)
+    except openai.APIError as error:  # told in the middle of a stream
+        failure = ProviderUnavailableError(f"{where} broke off: {hide(error.message)}", provider=provider)
+    except ValueError as error:  # half a JSON object; of a create that is no clear no, and must not pass for one
+        failure = ProviderUnavailableError(f"what it sent cannot be read: {hide(str(error))}", provider=provider)
     except openai.OpenAIError as error:  # no request was made
         failure = CredentialsError(f"{provider}: {hide(str(error))}", hint=hint)
     else:
         return
     # Not `from error`: the package's exceptions hold the request, and with it the key.
-    raise failure from None
+    try:
+        raise failure from None
+    finally:
+        failure.__context__ = None  # the `with` block is still handling the package's, and so it would be kept here
 
 
 def _of_status(

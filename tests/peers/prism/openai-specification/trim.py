@@ -1,10 +1,12 @@
 """Cuts OpenAI's document to the paths that `ftkit serve` answers, and writes it as JSON: trim.py OUT.json
 
-What it says of those paths stays as it is, faults included, but for three things:
+What it says of those paths stays as it is, faults included, but for four things:
 
 * Its paths begin below /v1, which it names as part of its server's address. Prism does not look there.
 * Some bounds are spelt as in OpenAPI 3.0 (`minimum: 0` with `exclusiveMinimum: true`) in a document of 3.1, where
   `exclusiveMinimum` is the bound itself.
+* `nullable`, which is of OpenAPI 3.0 as well, is spelt out where no `type` stands beside it. Prism's validator takes no
+  such schema, and Prism then says nothing, and looks at no body that has it: at no chat request, for one.
 * Descriptions, examples and notes for the makers of its SDKs are left out: they are two thirds of it.
 """
 
@@ -67,6 +69,8 @@ def plain(item: Any) -> Any:
     if item.get("exclusiveMinimum") is True:
         item = {**item, "exclusiveMinimum": item["minimum"]}
         del item["minimum"]
+    if "nullable" in item and "type" not in item:
+        return plain({"anyOf": [{name: each for name, each in item.items() if name != "nullable"}, {"type": "null"}]})
     # A schema may have a property that is called "description": that is a schema, and no talk.
     return {name: plain(each) for name, each in item.items() if name not in TALK or isinstance(each, dict)}
 
