@@ -83,6 +83,7 @@ def test_a_quota_that_is_used_up_says_what_to_do(client: Client, arm: ArmVendor)
     with pytest.raises(QuotaError, match="240 new capacity") as full:
         client.deploy(MODEL, name="mine")
     assert "smaller capacity" in str(full.value.hint)
+    assert full.value.__cause__ is full.value.__context__ is None, "the package's holds the request, and its token"
     assert arm.requests["PUT"] == 1
 
 

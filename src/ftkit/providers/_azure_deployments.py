@@ -34,7 +34,7 @@ from ftkit.errors import (
 )
 from ftkit.methods import Settings
 from ftkit.models import Deployment, DeploymentStatus
-from ftkit.providers._openai_wire.errors import plain, retry_after_s
+from ftkit.providers._http_errors import kind_of, plain, raise_alone, retry_after_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -66,7 +66,7 @@ _STATES = {
 }
 _BUSY_CODES = {"RequestConflict", "AnotherOperationInProgress", "Conflict"}
 _QUOTA_CODES = {"InsufficientQuota", "QuotaExceeded", "DeploymentQuotaExceeded"}
-_NOT_FOUND, _TIMEOUT, _CONFLICT, _TOO_MANY, _SERVER = 404, 408, 409, 429, 500
+_TOO_MANY = 429
 _BUSY_PAUSE_S = 5.0
 _HINT = "Log in (az login), or give a credential that may manage the resource (Cognitive Services Contributor)."
 
@@ -252,7 +252,7 @@ class Account:
             failure = CredentialsError(f"{self._provider}: {plain(str(error), ())}", hint=_HINT)
         else:
             return
-        raise failure from None  # the package's exceptions hold the request, and with it the token
+        raise_alone(failure)
 
     def _of_status(self, error: HttpResponseError) -> FtkitError:
         status, code = error.status_code or 0, _code(error)
@@ -269,10 +269,7 @@ class Account:
         if status == _TOO_MANY:
             asked = retry_after_s(_header(error, "retry-after"))
             return RateLimitError(message, provider=self._provider, retry_after_s=asked, **where)
-        kinds: dict[int, type[ProviderError]] = {_NOT_FOUND: NotFoundError, _CONFLICT: ConflictError}
-        if status >= _SERVER or status == _TIMEOUT:
-            kinds[status] = ProviderUnavailableError
-        return self._error(kinds.get(status, ProviderError), message, **where)
+        return self._error(kind_of(status), message, **where)
 
     def _error(self, kind: type[ProviderError], message: str, **where: Any) -> ProviderError:
         return kind(message, provider=self._provider, **where)

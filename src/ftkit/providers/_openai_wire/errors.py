@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import email.utils
-import math
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,24 +9,20 @@ import httpx2
 import openai
 
 from ftkit.errors import (
-    ConflictError,
     CredentialsError,
     FtkitError,
-    NotFoundError,
     ProviderError,
     ProviderUnavailableError,
     QuotaError,
     RateLimitError,
 )
+from ftkit.providers._http_errors import kind_of, raise_alone, retry_after_s
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator
 
 _QUOTA_CODES = {"insufficient_quota", "quotaExceeded", "billing_hard_limit_reached", "exceeded_quota"}
-_MOST_SHOWN = 1000
-_HIDDEN = "***"
-_SHORTEST = 8
-_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TIMEOUT, _CONFLICT, _TOO_MANY, _SERVER = 401, 403, 404, 408, 409, 429, 500
+_UNAUTHORIZED, _FORBIDDEN, _TOO_MANY = 401, 403, 429
 
 
 @contextmanager
@@ -65,11 +58,7 @@ def translated(provider: str, where: str, hide: Callable[[str], str], hint: str 
         failure = CredentialsError(f"{provider}: {hide(str(error))}", hint=hint)
     else:
         return
-    # Not `from error`: the package's exceptions hold the request, and with it the key.
-    try:
-        raise failure from None
-    finally:
-        failure.__context__ = None  # the `with` block is still handling the package's, and so it would be kept here
+    raise_alone(failure)
 
 
 def _of_status(
@@ -85,11 +74,8 @@ def _of_status(
         )
     if status == _TOO_MANY:
         return RateLimitError(message, retry_after_s=retry_after_s(error.response.headers.get("retry-after")), **where)
-    kinds: dict[int, type[ProviderError]] = {_NOT_FOUND: NotFoundError, _CONFLICT: ConflictError}
-    if status >= _SERVER or status == _TIMEOUT:
-        kinds[status] = ProviderUnavailableError
     told = "This key may not do that: see its permissions, and those of its project." if status == _FORBIDDEN else None
-    return kinds.get(status, ProviderError)(message, hint=told, **where)
+    return kind_of(status)(message, hint=told, **where)
 
 
 def _message(error: openai.APIStatusError) -> str:
@@ -97,29 +83,3 @@ def _message(error: openai.APIStatusError) -> str:
     body = error.body
     said = cast("dict[str, object]", body).get("message") if isinstance(body, dict) else None
     return str(said or error.message or f"HTTP status {error.status_code}")
-
-
-def plain(text: str, secrets: Sequence[str]) -> str:
-    """Returns a text without secrets, and no longer than anybody reads."""
-    for secret in secrets:
-        if len(secret) >= _SHORTEST:  # what is shorter is no secret, and stands in many words
-            text = text.replace(secret, _HIDDEN).replace(repr(secret)[1:-1], _HIDDEN)
-    return text[:_MOST_SHOWN]
-
-
-def retry_after_s(value: str | None) -> float | None:
-    """Reads Retry-After (RFC 9110, 10.2.3): seconds, or a date. What is neither says nothing.
-
-    Returns:
-        Seconds from now, 0 or more; None if there is nothing to go by.
-    """
-    if not value:
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
-        except (ValueError, TypeError, OverflowError):
-            return None
-    return max(0.0, seconds) if math.isfinite(seconds) else None

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import ValidationError
 
 from ftkit.errors import ConfigurationError, CredentialsError, ProviderUnavailableError
+from ftkit.providers._http_errors import plain
 from ftkit.providers._openai_wire.bodies import Body, ListBody
-from ftkit.providers._openai_wire.errors import plain, translated
+from ftkit.providers._openai_wire.errors import translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
