@@ -12,30 +12,25 @@ from urllib.parse import urlsplit
 
 import openai
 
-from ftkit.errors import ConfigurationError, ConflictError, CredentialsError, MissingExtraError, NotFoundError
-from ftkit.home import state_folder
-from ftkit.methods import Method, Settings, Supervised
+from ftkit.errors import ConfigurationError, CredentialsError, MissingExtraError, NotFoundError
+from ftkit.methods import Settings, Supervised
 from ftkit.models import Checkpoint, Deployment, FineTuningJob, Problem
 from ftkit.providers._openai_wire import Line, OpenAIWire
-from ftkit.providers._openai_wire.accounts import Accounts
 from ftkit.providers._openai_wire.bodies import method_body
-from ftkit.providers._openai_wire.limits import problems_of, rules_of
-from ftkit.providers._openai_wire.notes import Notes
-from ftkit.providers._openai_wire.uploads import Sender
+from ftkit.providers._openai_wire.limits import problems_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from azure.core.credentials import TokenCredential
     from azure.mgmt.cognitiveservices import CognitiveServicesManagementClient
     from pydantic import BaseModel
 
-    from ftkit.models import ChatChunk, ChatMessage, ChatOptions, ChatReply, DatasetRules, JobRequest
+    from ftkit.models import ChatMessage, ChatOptions, ChatReply, JobRequest
     from ftkit.providers._azure_deployments import Account
 
 _NAME = "azure"
-_MAX_BYTES = 512 * 10**6
 _SUFFIX = re.compile(r"[A-Za-z0-9_-]{1,18}")
 _SUFFIX_RULE = "Use 1 to 18 letters, digits, '_' and '-' (Azure's pages say 18 and 40; 18 is safe)."
 _HINT = "Set AZURE_OPENAI_API_KEY, give api_key=..., or credential=DefaultAzureCredential()."
@@ -82,6 +77,7 @@ class AzureProvider(OpenAIWire):
 
     Options: type[BaseModel] = AzureOptions
     name: str = _NAME
+    max_bytes = 512 * 10**6
 
     def __init__(
         self,
@@ -104,9 +100,7 @@ class AzureProvider(OpenAIWire):
         key = api_key or (None if credential else os.environ.get("AZURE_OPENAI_API_KEY"))
         version = api_version or os.environ.get("OPENAI_API_VERSION") or None
         client = client or _client(self._endpoint, key, version, credential, timeout_s)
-        super().__init__(Line(client, _NAME, _HINT))
-        self.settle_s = 10.0
-        self.model_roles: Mapping[str, str] = {"small": "gpt-4o-mini-2024-07-18"}
+        super().__init__(Line(client, _NAME, _HINT), processing_s)
         self._credential = credential
         self._management = management
         self._control = {
@@ -114,24 +108,13 @@ class AzureProvider(OpenAIWire):
             "resource_group": resource_group or os.environ.get("AZURE_RESOURCE_GROUP"),
             "account": account or os.environ.get("AZURE_OPENAI_ACCOUNT") or _resource(self._endpoint),
         }
-        self._processing_s = processing_s
         self._servable_s = servable_s
         self._poll_s = poll_s
-        self._folder = state_folder() / _NAME
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._endpoint!r})"
 
     # -- what every provider has ---------------------------------------------------------------------------------
-
-    def identity(self) -> str:
-        """Returns the resource, whatever dialect is spoken."""
-        return self._identity
-
-    def rules(self, method: Method, model: str) -> DatasetRules:
-        """Takes conversations; for DPO, preferences; for reinforcement, items to grade."""
-        del model
-        return rules_of(method, _MAX_BYTES)
 
     def problems(self, request: JobRequest) -> list[Problem]:
         """Says what Azure is certain to refuse."""
@@ -140,13 +123,7 @@ class AzureProvider(OpenAIWire):
             message = "Azure's dated dialect keeps no metadata."
             fix = "Leave it out, or leave out api_version: the v1 dialect keeps it."
             found.append(Problem(code="unsupported-field", field="metadata", message=message, fix=fix))
-        try:
-            AzureOptions(**request.provider_options)
-        except ConfigurationError as error:
-            fix = "Mend it, or leave it out."
-            lines = str(error).splitlines()
-            found += [Problem(code="bad-option", field="provider_options", message=line, fix=fix) for line in lines]
-        return found
+        return [*found, *self._option_problems(request)]
 
     def find_job(self, key: str, request: JobRequest, since: datetime) -> FineTuningJob | None:
         """Knows a job by its key where Azure keeps it, else by all that was asked for.
@@ -165,12 +142,7 @@ class AzureProvider(OpenAIWire):
         from ftkit.providers._azure_deployments import DeployOptions
 
         checked = DeployOptions(**options)
-        if isinstance(target, str):
-            return self._account.put(name, target, target, checked)
-        model = target.model if isinstance(target, Checkpoint) else target.fine_tuned_model
-        if model is None:
-            raise ConflictError(f"the job {target.id} has no tuned model", provider=_NAME, hint="Wait for it.")
-        return self._account.put(name, model, target.id, checked)
+        return self._account.put(name, *self._model_of(target), checked)
 
     def get_deployment(self, name: str) -> Deployment:
         """Reads a deployment."""
@@ -195,12 +167,6 @@ class AzureProvider(OpenAIWire):
                     raise
             time.sleep(min(_SERVABLE_PAUSE_S, self._poll_s))
 
-    def stream_chat(
-        self, deployment: Deployment, messages: Sequence[ChatMessage], options: ChatOptions
-    ) -> Iterator[ChatChunk]:
-        """Asks a deployment, and yields the answer as it comes."""
-        return super().stream_chat(deployment, messages, options)
-
     # -- inside --------------------------------------------------------------------------------------------------
 
     @property
@@ -212,10 +178,8 @@ class AzureProvider(OpenAIWire):
         """Whether it is `ftkit serve` that answers: Azure's own is never there without TLS."""
         return urlsplit(self._endpoint).scheme == "http"
 
-    @cached_property
-    def _identity(self) -> str:
-        accounts = Accounts(_NAME, self._notes("accounts"), self._headers, self._line.seal)
-        return accounts.identity(self._endpoint, "resource")
+    def _whose(self) -> tuple[str, str | None]:
+        return self._endpoint, "resource"  # whatever dialect is spoken
 
     @cached_property
     def _account(self) -> Account:
@@ -264,15 +228,6 @@ class AzureProvider(OpenAIWire):
         policy = make_policy(key, "Authorization", prefix="Bearer")
         # The type wants a credential for tokens, which the policy takes the place of.
         return Client(key, "local", base_url=self._endpoint, authentication_policy=policy)  # type: ignore[arg-type]
-
-    def _headers(self) -> Mapping[str, str]:
-        return self._line.send(self._line.client.models.with_raw_response.list).headers
-
-    def _notes(self, what: str) -> Notes:
-        return Notes(self._folder / f"{what}.json", _NAME)
-
-    def _sender(self) -> Sender:
-        return Sender(self._line, _NAME, self._notes("uploads"), self._processing_s)
 
     def _order(self, request: JobRequest, key: str) -> dict[str, Any]:
         asked = {**super()._order(request, key)}

@@ -11,30 +11,24 @@ from urllib.parse import urlsplit
 import openai
 from pydantic import Field, ValidationError
 
-from ftkit.errors import ConfigurationError, ConflictError, CredentialsError, NotFoundError
-from ftkit.home import state_folder
+from ftkit.errors import ConfigurationError, CredentialsError, NotFoundError
 from ftkit.methods import Settings
 from ftkit.models import Checkpoint, Deployment, FineTuningJob, Lifecycle, Problem, Severity
 from ftkit.providers._openai_wire import Line, OpenAIWire
-from ftkit.providers._openai_wire.accounts import Accounts
 from ftkit.providers._openai_wire.aliases import Aliases
 from ftkit.providers._openai_wire.bodies import Body, ModelBody
-from ftkit.providers._openai_wire.limits import problems_of, rules_of
-from ftkit.providers._openai_wire.notes import Notes
-from ftkit.providers._openai_wire.uploads import Sender
+from ftkit.providers._openai_wire.limits import problems_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pydantic import BaseModel
 
-    from ftkit.methods import Method
-    from ftkit.models import DatasetRules, JobRequest
+    from ftkit.models import JobRequest
 
 _NAME = "openai"
 _HOST = "api.openai.com"
 _HINT = "Set OPENAI_API_KEY, or give api_key=..."
-_MAX_BYTES = 8 * 10**9
 _SUFFIX = re.compile(r".{1,64}", re.DOTALL)
 
 TRAINING_ENDS = date(2027, 1, 5)
@@ -92,6 +86,7 @@ class OpenAIProvider(OpenAIWire):
 
     Options: type[BaseModel] = OpenAIOptions
     name: str = _NAME
+    max_bytes = 8 * 10**9
 
     def __init__(
         self,
@@ -114,35 +109,18 @@ class OpenAIProvider(OpenAIWire):
                 raise CredentialsError(f"{_NAME}: {error}", hint=_HINT) from None
         elif any(given is not None for given in (api_key, base_url, organization, project)):
             raise ConfigurationError("a ready-made client has its own key, address, organisation and project")
-        super().__init__(Line(client, _NAME, _HINT))
-        self.settle_s = 10.0
-        self.model_roles: Mapping[str, str] = {"small": "gpt-4o-mini-2024-07-18"}
-        self._processing_s = processing_s
+        super().__init__(Line(client, _NAME, _HINT), processing_s)
         self._webhook_secret = webhook_secret or client.webhook_secret
-        self._folder = state_folder() / _NAME
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._url!r})"
 
     # -- what every provider has ---------------------------------------------------------------------------------
 
-    def identity(self) -> str:
-        """Returns host and project (or organisation): as configured, else as the service tells, once for each key."""
-        return self._identity
-
-    def rules(self, method: Method, model: str) -> DatasetRules:
-        """Takes conversations; for DPO, preferences; for reinforcement, items to grade."""
-        del model
-        return rules_of(method, _MAX_BYTES)
-
     def problems(self, request: JobRequest) -> list[Problem]:
         """Says what OpenAI is certain to refuse, and warns of what is about to end."""
         found = list(problems_of(request, suffix=_SUFFIX, suffix_rule="Use 1 to 64 characters."))
-        try:
-            OpenAIOptions(**request.provider_options)
-        except ConfigurationError as error:
-            found += [_bad_option(line) for line in str(error).splitlines()]
-        return [*found, *self._endings(request.model)]
+        return [*found, *self._option_problems(request), *self._endings(request.model)]
 
     # -- abilities -----------------------------------------------------------------------------------------------
 
@@ -163,12 +141,7 @@ class OpenAIProvider(OpenAIWire):
         """Gives a model a name, and returns at once: OpenAI's models can be asked as they are."""
         if options:
             raise ConfigurationError(f"it has no option '{next(iter(options))}' for a deployment", hint="It has none.")
-        if isinstance(target, str):
-            return self._aliases.put(name, target, target)
-        model = target.model if isinstance(target, Checkpoint) else target.fine_tuned_model
-        if model is None:
-            raise ConflictError(f"the job {target.id} has no tuned model", provider=_NAME, hint="Wait for it.")
-        return self._aliases.put(name, model, target.id)
+        return self._aliases.put(name, *self._model_of(target))
 
     def get_deployment(self, name: str) -> Deployment:
         """Returns what a name stands for."""
@@ -205,24 +178,12 @@ class OpenAIProvider(OpenAIWire):
     def _is_openai(self) -> bool:
         return urlsplit(self._url).hostname == _HOST
 
-    @cached_property
-    def _identity(self) -> str:
-        client = self._line.client
-        accounts = Accounts(_NAME, self._notes("accounts"), self._headers, self._line.seal)
-        return accounts.identity(self._url, client.project or client.organization)
+    def _whose(self) -> tuple[str, str | None]:
+        return self._url, self._line.client.project or self._line.client.organization
 
     @cached_property
     def _aliases(self) -> Aliases:
         return Aliases(_NAME, self.identity(), self._notes("deployments"))
-
-    def _headers(self) -> Mapping[str, str]:
-        return self._line.send(self._line.client.models.with_raw_response.list).headers
-
-    def _notes(self, what: str) -> Notes:
-        return Notes(self._folder / f"{what}.json", _NAME)
-
-    def _sender(self) -> Sender:
-        return Sender(self._line, _NAME, self._notes("uploads"), self._processing_s)
 
     def _order(self, request: JobRequest, key: str) -> dict[str, Any]:
         return {**super()._order(request, key), **request.provider_options}
@@ -258,7 +219,3 @@ def _announced(model: str) -> date | None:
     base = model.removeprefix("ft:")
     fitting = [family for family in SERVING_ENDS if base.startswith(family)]
     return SERVING_ENDS[max(fitting, key=len)] if fitting else None
-
-
-def _bad_option(line: str) -> Problem:
-    return Problem(code="bad-option", field="provider_options", message=line, fix="Mend it, or leave it out.")

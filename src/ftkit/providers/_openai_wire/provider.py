@@ -6,11 +6,21 @@ import base64
 import binascii
 import re
 from contextlib import suppress
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ftkit.errors import ConflictError, NotFoundError, ProviderError, ProviderUnavailableError, UnclearOutcomeError
-from ftkit.models import FineTuningJob, Page
+from ftkit.errors import (
+    ConfigurationError,
+    ConflictError,
+    NotFoundError,
+    ProviderError,
+    ProviderUnavailableError,
+    UnclearOutcomeError,
+)
+from ftkit.home import state_folder
+from ftkit.models import Checkpoint, FineTuningJob, Page, Problem
 from ftkit.providers import _chat_wire
+from ftkit.providers._openai_wire.accounts import Accounts
 from ftkit.providers._openai_wire.bodies import (
     KEY_LABEL,
     CheckpointBody,
@@ -24,13 +34,17 @@ from ftkit.providers._openai_wire.bodies import (
     method_body,
     results_of,
 )
-from ftkit.providers._openai_wire.limits import METHODS
+from ftkit.providers._openai_wire.limits import METHODS, rules_of
 from ftkit.providers._openai_wire.line import PAGE, Line
+from ftkit.providers._openai_wire.notes import Notes
+from ftkit.providers._openai_wire.uploads import Sender
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
+
+    from pydantic import BaseModel
 
     from ftkit.methods import Method
     from ftkit.models import (
@@ -38,14 +52,13 @@ if TYPE_CHECKING:
         ChatMessage,
         ChatOptions,
         ChatReply,
-        Checkpoint,
+        DatasetRules,
         Deployment,
         JobEvent,
         JobRequest,
         Metrics,
         TrainingFile,
     )
-    from ftkit.providers._openai_wire.uploads import Sender
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,199}")
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,399}")
@@ -59,13 +72,25 @@ class OpenAIWire:
     name: str
     methods: frozenset[type[Method]] = METHODS
 
-    def __init__(self, line: Line) -> None:
+    max_bytes: ClassVar[int]
+    Options: type[BaseModel]
+
+    def __init__(self, line: Line, processing_s: float) -> None:
+        self.settle_s = 10.0
+        self.model_roles: Mapping[str, str] = {"small": "gpt-4o-mini-2024-07-18"}
         self._line = line
+        self._processing_s = processing_s
+        self._folder = state_folder() / self.name
         self._rest: dict[str, tuple[str, list[JobEvent]]] = {}
 
     def identity(self) -> str:
-        """Returns the account."""
-        raise NotImplementedError
+        """Returns the account; asked of the service where it must be, and then remembered."""
+        return self._identity
+
+    def rules(self, method: Method, model: str) -> DatasetRules:
+        """Takes conversations; for DPO, preferences; for reinforcement, items to grade."""
+        del model
+        return rules_of(method, self.max_bytes)
 
     # -- jobs ----------------------------------------------------------------------------------------------------
 
@@ -207,8 +232,44 @@ class OpenAIWire:
     def _files(self) -> Any:  # noqa: ANN401 - likewise
         return self._line.client.files.with_raw_response
 
-    def _sender(self) -> Sender:
+    @cached_property
+    def _identity(self) -> str:
+        accounts = Accounts(self.name, self._notes("accounts"), self._headers, self._line.seal)
+        return accounts.identity(*self._whose())
+
+    def _whose(self) -> tuple[str, str | None]:
+        """Returns where the service is, and whose account it is, where that is known without asking."""
         raise NotImplementedError
+
+    def _headers(self) -> Mapping[str, str]:
+        return self._line.send(self._line.client.models.with_raw_response.list).headers
+
+    def _notes(self, what: str) -> Notes:
+        return Notes(self._folder / f"{what}.json", self.name)
+
+    def _sender(self) -> Sender:
+        return Sender(self._line, self.name, self._notes("uploads"), self._processing_s)
+
+    def _option_problems(self, request: JobRequest) -> list[Problem]:
+        try:
+            self.Options(**request.provider_options)
+        except ConfigurationError as error:
+            fix, lines = "Mend it, or leave it out.", str(error).splitlines()
+            return [Problem(code="bad-option", field="provider_options", message=line, fix=fix) for line in lines]
+        return []
+
+    def _model_of(self, target: FineTuningJob | Checkpoint | str) -> tuple[str, str]:
+        """Returns the name of the model that is to be deployed, and what it comes from.
+
+        Raises:
+            ConflictError: The job has none.
+        """
+        if isinstance(target, str):
+            return target, target
+        model = target.model if isinstance(target, Checkpoint) else target.fine_tuned_model
+        if model is None:
+            raise ConflictError(f"the job {target.id} has no tuned model", provider=self.name, hint="Wait for it.")
+        return model, target.id
 
     def _order(self, request: JobRequest, key: str) -> dict[str, Any]:
         """Writes a request in the service's words."""
