@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from ftkit.providers._disk import sync
 from ftkit.server.errors import TOO_LARGE, ApiError, missing
 from ftkit.server.records import FileRecord, new_id, now
-from ftkit.server.store import Filter
+from ftkit.server.store import ALL, Filter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 TRAINING = "fine-tune"
 RESULTS = "fine-tune-results"
-PURPOSES = (TRAINING, "assistants", "batch", "vision", "user_data", "evals")
-"""What a file may be for, as OpenAI has it. Only the first is of use here; the others are kept, and given back."""
 
 _CHUNK = 2**20
 _COLUMNS = {
@@ -134,16 +132,12 @@ class Files:
         Raises:
             ApiError: There is none of that id.
         """
-        record = self.get(file_id)
-        self._store.delete(FileRecord, record.id)
-        self.path(record.id).unlink(missing_ok=True)
+        self._remove(self.get(file_id))
 
     def tidy(self) -> None:
         """Deletes the files whose time is over."""
-        for record in self._store.everything(FileRecord):
-            if record.expires_at is not None and record.expires_at <= now():
-                self._store.delete(FileRecord, record.id)
-                self.path(record.id).unlink(missing_ok=True)
+        for record in self._store.page(FileRecord, ALL, Filter(due=now()))[0]:
+            self._remove(record)
 
     def sweep(self) -> None:
         """Removes what an earlier process left half-written, and bytes that no record knows. Asked at the start."""
@@ -156,6 +150,10 @@ class Files:
         for path in self._folder.iterdir():
             if path.stem not in known:
                 path.unlink()
+
+    def _remove(self, record: FileRecord) -> None:
+        self._store.delete(FileRecord, record.id)
+        self.path(record.id).unlink(missing_ok=True)
 
     def _demand_short_lines(self, chunk: bytes, begun: int) -> int:
         """Raises if a line is too long.

@@ -21,6 +21,7 @@ from ftkit.server.dialects import dialect_of
 from ftkit.server.errors import INTERNAL, UNAUTHORIZED, ApiError
 from ftkit.server.files import too_large
 from ftkit.server.logs import FIELDS
+from ftkit.server.settings import LOOPBACK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +36,6 @@ logger = logging.getLogger("ftkit.server")
 
 HEALTH = "/healthz"
 INSTALLATION_HEADER = "x-ftkit-installation"
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _TIMEOUT = 408
 _MOST_SHOWN = 200
 _FORBIDDEN = 403
@@ -249,7 +249,7 @@ def _has_body(scope: Scope) -> bool:
 def _demand_local(headers: Mapping[str, str]) -> None:
     """Without keys, a page in the user's own browser could ask us: it is told apart by Host and Origin."""
     places = [f"//{headers.get('host', '')}", *([headers["origin"]] if "origin" in headers else [])]
-    if not all(_host(place) in _LOOPBACK for place in places):
+    if not all(_host(place) in LOOPBACK for place in places):
         message = "Without keys, only programs on this machine are answered, at its loopback address."
         raise ApiError(message, status=_FORBIDDEN, code="forbidden")
 

@@ -25,6 +25,7 @@ from ftkit.server.records import (
     Wish,
     new_id,
     now,
+    told,
 )
 from ftkit.server.store import Filter
 
@@ -74,7 +75,7 @@ class Jobs:
         with self._store.transaction():
             known = self._repeated(repeat)  # it may have come twice at once
             if known is None:
-                self._store.add(record, _event(record, f"Created fine-tuning job: {record.id}"))
+                self._store.add(record, told(record.id, f"Created fine-tuning job: {record.id}"))
                 self._store.add_new([repeat] if repeat else [])
         return known or record
 
@@ -237,10 +238,6 @@ class Jobs:
 def _repeat(asked: CreateJob, key: str, job_id: str) -> RepeatRecord:
     digest = hashlib.sha256(asked.model_dump_json(exclude_unset=True).encode()).hexdigest()
     return RepeatRecord(id=hashlib.sha256(key.encode()).hexdigest(), digest=digest, job_id=job_id)
-
-
-def _event(job: JobRecord, message: str) -> EventRecord:
-    return EventRecord(id=new_id("ftevent-"), job_id=job.id, created_at=now(), message=message)
 
 
 def _method(asked: CreateJob) -> Method:

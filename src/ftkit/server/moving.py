@@ -29,9 +29,11 @@ from ftkit.errors import (
 )
 from ftkit.models import EventLevel, FineTuningJob, JobStatus
 from ftkit.server.logs import FIELDS
-from ftkit.server.records import EventRecord, JobError, JobRecord, JobWord, Wish, new_id, now
+from ftkit.server.records import EventRecord, JobError, JobRecord, JobWord, Wish, now, told
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ftkit.client import Client
     from ftkit.models import JobEvent, TrainingFile
     from ftkit.server.files import Files
@@ -209,7 +211,7 @@ class Mover:
             ended = {"finished_at": now()} if word.is_terminal else {}
             return record.model_copy(update={"job": seen, "word": word, **ended})
 
-        self._store.change(JobRecord, job.id, changed)
+        self._write(job, changed)
         if seen.status is JobStatus.CANCELLED:
             self._tell(job.id, "The job was cancelled.")
 
@@ -260,16 +262,17 @@ class Mover:
             done = record.word is only if only is not None else not record.word.is_terminal
             return record.model_copy(update=update) if done else record
 
-        after = self._store.change(JobRecord, job.id, changed)
-        if after.word is not job.word:
-            logger.info(
-                "job %s is %s", job.id, after.word.value, extra={FIELDS: {"job": job.id, "is": after.word.value}}
-            )
+        self._write(job, changed)
         return done
 
+    def _write(self, job: JobRecord, change: Callable[[JobRecord], JobRecord]) -> None:
+        """Changes a job on disk, and logs where it stands if that is new."""
+        word = self._store.change(JobRecord, job.id, change).word
+        if word is not job.word:
+            logger.info("job %s is %s", job.id, word.value, extra={FIELDS: {"job": job.id, "is": word.value}})
+
     def _tell(self, job_id: str, message: str, level: EventLevel = EventLevel.INFO) -> None:
-        event = EventRecord(id=new_id("ftevent-"), job_id=job_id, created_at=now(), level=level, message=message)
-        self._store.add(event)
+        self._store.add(told(job_id, message, level))
 
 
 def _is_final(error: FtkitError) -> bool:

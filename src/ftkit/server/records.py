@@ -110,6 +110,11 @@ class UploadRecord(Record):
     file_id: str | None = None
     file_seconds: int | None = None
 
+    @property
+    def under(self) -> str:
+        """Uploads are listed by where they stand: those that are pending are looked after."""
+        return self.word.value
+
 
 class PartRecord(Record):
     """One part of an upload.
@@ -269,6 +274,11 @@ class EventRecord(Record):
     def under(self) -> str:
         """Events are listed by job."""
         return self.job_id
+
+
+def told(job_id: str, message: str, level: EventLevel = EventLevel.INFO) -> EventRecord:
+    """Makes an event of our own, which happens now."""
+    return EventRecord(id=new_id("ftevent-"), job_id=job_id, created_at=now(), level=level, message=message)
 
 
 class RepeatRecord(Record):

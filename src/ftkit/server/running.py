@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from ftkit.errors import ConfigurationError, ConflictError, MissingExtraError
 from ftkit.home import CACHE, CONFIG_FOLDER, HOME, LOCAL_SLOTS, cache_folder, config_folder, state_folder
 from ftkit.providers._disk import write_atomically
+from ftkit.server.settings import LOOPBACK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from ftkit.client import Client
     from ftkit.server.settings import Settings
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 ADDRESS = "server.json"
 """Where a server writes its address, in its folder, once it answers."""
 

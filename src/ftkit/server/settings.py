@@ -14,6 +14,9 @@ from ftkit.models import Noun
 if TYPE_CHECKING:
     from ftkit.client import Client
 
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+"""Names of this machine that nobody else can reach."""
+
 MiB = 2**20
 _SMALLEST = "small"
 """The role of the model that a provider starts with."""

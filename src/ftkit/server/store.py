@@ -32,6 +32,7 @@ CREATE INDEX IF NOT EXISTS records_by_under ON records (kind, under, seq);
 _ADD = "INSERT INTO records (kind, id, under, document) VALUES (?, ?, ?, ?)"
 _HAS_LABEL = " AND EXISTS (SELECT 1 FROM json_each(document, '$.metadata') WHERE key = ? AND value = ?)"
 _NO_LABELS = " AND json_extract(document, '$.metadata') IS NULL"
+_IS_DUE = " AND json_extract(document, '$.expires_at') <= ?"
 _SHOWN = " AND json_extract(document, '$.hidden') IS NOT 1"
 
 
@@ -49,6 +50,10 @@ class Slice(NamedTuple):
     newest_first: bool = True
 
 
+ALL = Slice(limit=-1, newest_first=False)
+"""The whole of a list, oldest first."""
+
+
 class Filter(NamedTuple):
     """Which records of a list are wanted.
 
@@ -57,12 +62,14 @@ class Filter(NamedTuple):
         labels: Metadata that they must have.
         unlabelled: They must have no metadata.
         shown: They must not be hidden.
+        due: They must have an end (`expires_at`), at this moment or before.
     """
 
     under: str | None = None
     labels: Mapping[str, str] | None = None
     unlabelled: bool = False
     shown: bool = False
+    due: int | None = None
 
 
 class UnknownCursorError(LookupError):
@@ -159,7 +166,7 @@ class Store:
 
     def everything(self, kind: type[R], under: str | None = None) -> list[R]:
         """Returns all records of a kind, oldest first."""
-        return self.page(kind, Slice(limit=-1, newest_first=False), Filter(under=under))[0]
+        return self.page(kind, ALL, Filter(under=under))[0]
 
     def count(self, kind: type[Record]) -> int:
         """Returns how many records of a kind there are."""
@@ -177,6 +184,8 @@ class Store:
         for label in (which.labels or {}).items():
             where, values = where + _HAS_LABEL, [*values, *label]
         where += (_NO_LABELS if which.unlabelled else "") + (_SHOWN if which.shown else "")
+        if which.due is not None:
+            where, values = where + _IS_DUE, [*values, which.due]
         if part.after is not None:
             where = f"{where} AND seq {'<' if part.newest_first else '>'} ?"
             values = [*values, self._seq(kind, part.after, which.under)]

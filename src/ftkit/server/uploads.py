@@ -132,7 +132,7 @@ class Uploads:
 
     def tidy(self) -> None:
         """Ends the uploads whose time is over."""
-        for record in self._store.everything(UploadRecord):
+        for record in self._store.everything(UploadRecord, under=UploadWord.PENDING.value):
             self.get(record.id)
 
     def _pending(self, upload_id: str) -> UploadRecord:
