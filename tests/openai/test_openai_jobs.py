@@ -501,6 +501,42 @@ def test_alike_jobs_with_a_seed_of_the_users_own_are_unclear_and_no_third_is_mad
     assert len(made) == 1
 
 
+def test_a_job_with_other_hyperparameters_is_another_though_model_files_and_seed_are_the_same(
+    train: Path, tmp_path: Path
+) -> None:
+    from ftkit.ledger import Ledger
+
+    vendor = AzureWireVendor()
+    made = []
+    for n_epochs, suffix in ((3, None), (5, None), (5, "b")):  # from three machines that know nothing of one another
+        provider = AzureProvider(vendor.dated_client())
+        provider.settle_s = 0.0
+        client = Client(provider, ledger=Ledger(tmp_path / f"{n_epochs}{suffix}"))
+        file = made[0].training_file if made else client.upload(train, model=MODEL).id
+        method = Supervised(n_epochs=n_epochs)
+        made.append(client.create_job(model=MODEL, training_file=file, method=method, suffix=suffix, seed=5))
+        vendor.jobs[made[-1].id]["suffix"] = suffix or ""
+    assert len({job.id for job in made}) == len(vendor.jobs) == 3
+
+
+@pytest.mark.parametrize("resolved", [3, -1])
+def test_what_azure_chose_itself_does_not_hide_a_job(train: Path, tmp_path: Path, resolved: int) -> None:
+    from ftkit.ledger import Ledger
+
+    vendor = AzureWireVendor()
+    clients = []
+    for name in ("a", "b"):
+        provider = AzureProvider(vendor.dated_client())
+        provider.settle_s = 0.0
+        clients.append(Client(provider, ledger=Ledger(tmp_path / name)))
+    file = clients[0].upload(train, model=MODEL).id
+    asked: dict[str, Any] = {"model": MODEL, "training_file": file, "method": Supervised(n_epochs="auto"), "seed": 5}
+    job = clients[0].create_job(**asked)
+    vendor.jobs[job.id].update(method=None, suffix="", hyperparameters={"n_epochs": resolved, "batch_size": 1})
+    assert clients[1].create_job(**asked).id == job.id
+    assert len(vendor.jobs) == 1
+
+
 def test_azure_is_one_account_in_both_dialects_and_asks_for_its_training_type(train: Path) -> None:
     vendor = AzureWireVendor()
     v1, dated = AzureProvider(vendor.client()), AzureProvider(vendor.dated_client())

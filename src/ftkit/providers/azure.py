@@ -132,7 +132,11 @@ class AzureProvider(OpenAIWire):
         otherwise alike.
         """
         wanted = self._order(request, key)
-        found = [job for job in self._made_since(since) if job.key == key or (job.key is None and _is_it(job, wanted))]
+        found = [
+            job
+            for job in self._made_since(since)
+            if job.key == key or (job.key is None and _is_it(job, request, wanted))
+        ]
         return self._the_one(found, key)
 
     # -- deployments ---------------------------------------------------------------------------------------------
@@ -310,8 +314,17 @@ def _seed_of(key: str) -> int:
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) % _SEEDS
 
 
-def _is_it(job: FineTuningJob, wanted: Mapping[str, Any]) -> bool:
-    """Whether a job that bears no key is what was asked for, as far as Azure tells."""
+def _is_it(job: FineTuningJob, request: JobRequest, wanted: Mapping[str, Any]) -> bool:
+    """Whether a job that bears no key is what was asked for, as far as Azure tells.
+
+    What it does not tell (a suffix, or a hyperparameter that it chose itself) speaks neither for nor against.
+    """
+    asked_of_method = {name: value for name, value in request.method.hyperparameters().items() if value != "auto"}
+    told_of_method = job.method.hyperparameters() if job.method else {}
+    if any(asked_of_method.get(name, value) != value for name, value in told_of_method.items()):
+        return False
+    if job.suffix is not None and (job.suffix or None) != request.suffix:
+        return False
     told = {
         "model": job.model,
         "training_file": job.training_file,
