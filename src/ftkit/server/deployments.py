@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ftkit.errors import FtkitError
 from ftkit.server.errors import CONFLICT, NOT_FOUND, ApiError
+from ftkit.server.logs import logged
 from ftkit.server.records import DeploymentRecord, DeploymentWord, now
 
 if TYPE_CHECKING:
@@ -130,9 +131,9 @@ class Deployments:
 
     def _begin(self, record: DeploymentRecord, *, replaces: bool = False) -> None:
         if record.word is DeploymentWord.DELETING:
-            self._workers.submit(self._end, record.id)
+            self._workers.submit(logged, self._end, record.id)
         elif record.word is DeploymentWord.CREATING:
-            self._workers.submit(self._make, record, replaces)
+            self._workers.submit(logged, self._make, record, replaces)
 
     def _make(self, record: DeploymentRecord, replaces: bool) -> None:  # noqa: FBT001 - handed to a worker
         try:

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ftkit.server.logs import logged
 from ftkit.server.records import JobRecord, JobWord
 from ftkit.waiting import Pace
 
@@ -112,11 +113,11 @@ class Foreman:
     def _round(self) -> None:
         moment = time.monotonic()
         for job_id, care in self._due(moment):
-            self._workers.submit(self._step, job_id, care)
+            self._workers.submit(logged, self._step, job_id, care)
         if moment >= self._chores_due:
             self._chores_due = moment + _CHORES_S
             for chore in self._chores:
-                self._workers.submit(_do, chore)
+                self._workers.submit(logged, chore)
 
     def _due(self, moment: float) -> Iterator[tuple[str, _Care]]:
         """Yields the jobs that something can be done about, oldest first; each is busy from then on."""
@@ -165,10 +166,3 @@ class Foreman:
 
 def _takes_a_slot(job: JobRecord, care: _Care) -> bool:
     return job.is_at_work or (care.busy and job.waits_for_a_slot)  # the latter is just being set to work
-
-
-def _do(chore: Callable[[], object]) -> None:
-    try:
-        chore()
-    except Exception:  # it is in the log, and is done again in ten seconds
-        logger.exception("a chore failed")

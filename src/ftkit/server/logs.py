@@ -6,7 +6,12 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+logger = logging.getLogger("ftkit.server")
 
 FIELDS = "fields"
 """What a record carries besides its message: `logger.info("...", extra={FIELDS: {...}})`."""
@@ -27,6 +32,14 @@ class JsonLines(logging.Formatter):
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str)
+
+
+def logged(call: Callable[..., object], *arguments: object) -> None:
+    """Calls something for a worker, whose exceptions nobody else would hear of."""
+    try:
+        call(*arguments)
+    except Exception:  # it is in the log, and whoever gave the work looks at what has come of it
+        logger.exception("work of the server failed")
 
 
 def log_to_stderr() -> None:

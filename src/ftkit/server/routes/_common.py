@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
     from starlette.datastructures import FormData, UploadFile
 
+    from ftkit.server.dialects import OpenAI
+
+BYTES: Mapping[str, Any] = {"type": "string", "format": "binary"}
+"""A file, as a field of a form."""
+
+_CREATED = 201
 _NAME_LENGTH = 255
 _SMALL_FIELDS = 16
 _SMALL_BYTES = 8 * 1024
@@ -52,6 +58,18 @@ class StrictRoute(APIRoute):
 def reply(body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Answers with JSON."""
     return Response(to_json(body, inf_nan_mode="null"), status, dict(headers or {}), media_type="application/json")
+
+
+def made(request: Request, dialect: OpenAI, body: Mapping[str, Any]) -> Response:
+    """Answers with what was just made; where the dialect says 201, with its address."""
+    place = f"{str(request.url).partition('?')[0].rstrip('/')}/{body['id']}"
+    return reply(body, dialect.created, {"Location": place} if dialect.created == _CREATED else None)
+
+
+def form_with(**fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Describes a multipart form, all of whose fields are required, for the OpenAPI document."""
+    schema = {"type": "object", "required": [*fields], "properties": fields}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
 
 
 async def read_form(request: Request) -> FormData:

@@ -21,7 +21,7 @@ from ftkit.server.wire_chat import AskChat  # noqa: TC001 - FastAPI reads it
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
 
-    from ftkit.models import ChatReply, ChatUsage, Deployment
+    from ftkit.models import ChatReply, ChatUsage
     from ftkit.server.dialects import OpenAI
     from ftkit.server.office import Office
 
@@ -81,12 +81,9 @@ class _Desk:
         return StreamingResponse(stream, media_type="text/event-stream")
 
     def _chat(self, model: str, body: AskChat) -> ChatReply:
-        options = {name: value for name, value in body.options() if value is not None}
-
-        def question(deployment: Deployment) -> ChatReply:
-            return self._office.client.chat(deployment, body.conversation(), **options)
-
-        return self._office.serving.ask(model, question)
+        asked, options = body.conversation(), _given(body)
+        client = self._office.client
+        return self._office.serving.ask(model, lambda deployment: client.chat(deployment, asked, **options))
 
     def _pieces(self, model: str, body: AskChat) -> Iterator[ChatChunk]:
         """Yields the answer as it comes; whole, where the provider cannot do otherwise."""
@@ -94,12 +91,11 @@ class _Desk:
             chat = self._chat(model, body)
             yield ChatChunk(text=chat.text, finish_reason=chat.finish_reason or "stop", usage=chat.usage)
             return
-        options = {name: value for name, value in body.options() if value is not None}
-
-        def question(deployment: Deployment) -> Iterator[ChatChunk]:
-            return self._office.client.stream_chat(deployment, body.conversation(), **options)
-
-        yield from self._office.serving.stream(model, question)
+        asked, options = body.conversation(), _given(body)
+        client = self._office.client
+        yield from self._office.serving.stream(
+            model, lambda deployment: client.stream_chat(deployment, asked, **options)
+        )
 
     async def _events(
         self,
@@ -131,6 +127,10 @@ class _Desk:
             yield f"data: {json.dumps(self._dialect.error(api_error(error)))}\n\n"
         finally:
             pieces.close()  # type: ignore[attr-defined]  # a generator: the model need not go on
+
+
+def _given(body: AskChat) -> dict[str, Any]:
+    return {name: value for name, value in body.options() if value is not None}
 
 
 def _completion(head: dict[str, Any], chat: ChatReply) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -11,7 +11,18 @@ from pydantic import TypeAdapter, ValidationError
 
 from ftkit.server import wire
 from ftkit.server.errors import ApiError
-from ftkit.server.routes._common import Cursor, StrictRoute, file_in, plain_name, read_form, reply, text_in
+from ftkit.server.routes._common import (
+    BYTES,
+    Cursor,
+    StrictRoute,
+    file_in,
+    form_with,
+    made,
+    plain_name,
+    read_form,
+    reply,
+    text_in,
+)
 from ftkit.server.store import Slice
 
 if TYPE_CHECKING:
@@ -22,23 +33,10 @@ if TYPE_CHECKING:
 
 _MOST = 10_000
 _PURPOSE = TypeAdapter[str](wire.Purpose)
-_FORM: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file", "purpose"],
-                    "properties": {
-                        "file": {"type": "string", "format": "binary"},
-                        "purpose": {"type": "string", "enum": list(wire.Purpose.__args__)},  # type: ignore[attr-defined]
-                    },
-                }
-            }
-        },
-    }
-}
+_FORM = form_with(
+    file=BYTES,
+    purpose={"type": "string", "enum": list(wire.Purpose.__args__)},  # type: ignore[attr-defined]
+)
 
 
 def router(office: Office, dialect: OpenAI) -> APIRouter:
@@ -56,8 +54,7 @@ def router(office: Office, dialect: OpenAI) -> APIRouter:
             file = await run_in_threadpool(office.files.add, sent.file, name, purpose, seconds)
         finally:
             await form.close()
-        location = {"Location": f"{str(request.url).partition('?')[0].rstrip('/')}/{file.id}"}
-        return reply(dialect.file(file, just_came=True), dialect.created, location if dialect.created > 200 else None)  # noqa: PLR2004
+        return made(request, dialect, dialect.file(file, just_came=True))
 
     @paths.get("/files", response_model=wire.List[wire.File])
     def list_files(

@@ -12,7 +12,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from ftkit.server import wire
 from ftkit.server.errors import ApiError
-from ftkit.server.routes._common import Cursor, StrictRoute, reply
+from ftkit.server.routes._common import Cursor, StrictRoute, made, reply
 from ftkit.server.store import Filter, Slice
 
 if TYPE_CHECKING:
@@ -40,8 +40,7 @@ def router(office: Office, dialect: OpenAI) -> APIRouter:
         """Accepts a job. The same Idempotency-Key is the same job; without one, each request is a new job."""
         job = office.jobs.create(body, repeat_key)
         office.foreman.nudge(job.id)
-        location = {"Location": f"{str(request.url).partition('?')[0].rstrip('/')}/{job.id}"}
-        return reply(dialect.job(job), dialect.created, location if dialect.created > 200 else None)  # noqa: PLR2004
+        return made(request, dialect, dialect.job(job))
 
     @paths.get("/fine_tuning/jobs", response_model=wire.List[wire.Job])
     def list_jobs(request: Request, after: Cursor = None, limit: Limit = 20) -> Response:

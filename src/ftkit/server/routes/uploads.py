@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from ftkit.server import wire
-from ftkit.server.routes._common import StrictRoute, file_in, plain_name, read_form, reply
+from ftkit.server.routes._common import BYTES, StrictRoute, file_in, form_with, plain_name, read_form, reply
 
 if TYPE_CHECKING:
     from ftkit.server.dialects import OpenAI
     from ftkit.server.office import Office
 
-_FORM: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["data"],
-                    "properties": {"data": {"type": "string", "format": "binary"}},
-                }
-            }
-        },
-    }
-}
+_FORM = form_with(data=BYTES)
 
 
 def router(office: Office, dialect: OpenAI) -> APIRouter:
