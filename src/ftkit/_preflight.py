@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("ftkit")
 
+_DECIDES_RULES = {"model", "method"}
+"""The fields of a request that decide what its data must look like."""
+
 
 class Preflight:
     """Checks requests and data against one provider, and uploads what passes.
@@ -86,8 +89,8 @@ class Preflight:
         """Looks a data set over, and the request that it is for."""
         request = self._request_for(source, model, method, provider_options)
         problems = self.problems(request)
-        if any(p.severity is Severity.ERROR for p in problems):
-            return Report(source=str(source), problems=tuple(problems))  # rules for an impossible request mean nothing
+        if any(p.severity is Severity.ERROR and p.field in _DECIDES_RULES for p in problems):
+            return Report(source=str(source), problems=tuple(problems))  # no rules to look at the data by
         rules = self._provider.rules(method, model)
         report = datasets.check(source, rules, columns=columns, count_tokens=self._counter(model, method))
         update: dict[str, object] = {"problems": (*problems, *report.problems)}

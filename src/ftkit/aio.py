@@ -261,9 +261,11 @@ class AsyncClient:
         """Awaits `Client.get_job`."""
         return await self._call(self._client.get_job, job)
 
-    async def list_jobs(self, *, after: str | None = None, limit: int = 20) -> Page[FineTuningJob]:
+    async def list_jobs(
+        self, *, metadata: Mapping[str, str] | None = None, after: str | None = None, limit: int = 20
+    ) -> Page[FineTuningJob]:
         """Awaits `Client.list_jobs`."""
-        return await self._call(self._client.list_jobs, after=after, limit=limit)
+        return await self._call(self._client.list_jobs, metadata=metadata, after=after, limit=limit)
 
     async def cancel_job(self, job: FineTuningJob | str) -> FineTuningJob:
         """Awaits `Client.cancel_job`."""

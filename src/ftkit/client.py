@@ -128,10 +128,8 @@ class Client:
             provider_options: What only this provider has.
 
         Returns:
-            Every problem found, those of model and method among them. `report.ok` says whether a job may start.
-
-        Raises:
-            DatasetError: There is no such file, or it is of no known kind.
+            Every problem found: those of model, method and options among them, and that there is no such file, or none
+            that can be read. `report.ok` says whether a job may start.
         """
         return self._preflight().check(
             source, self.resolve_model(model), method or Supervised(), columns, provider_options
@@ -174,9 +172,17 @@ class Client:
         return read(self._able(abilities.ReadsFiles).get_file, self._id(file))
 
     def download_file(self, file: TrainingFile | str, path: str | os.PathLike[str]) -> Path:
-        """Writes the content of a file to `path`, and returns that path."""
-        read(self._able(abilities.ReadsFiles).download_file, self._id(file), Path(path))
-        return Path(path)
+        """Writes the content of a file to `path`, and returns that path.
+
+        Raises:
+            ConfigurationError: The path is a folder, or in one that is not there.
+        """
+        target = Path(path)
+        if target.is_dir() or not target.parent.is_dir():
+            message = f"'{target}' is a folder" if target.is_dir() else f"there is no folder '{target.parent}'"
+            raise ConfigurationError(message, hint="Give the path of a file, in a folder that is there.")
+        read(self._able(abilities.ReadsFiles).download_file, self._id(file), target)
+        return target
 
     def delete_file(self, file: TrainingFile | str) -> None:
         """Deletes a file."""
@@ -295,9 +301,19 @@ class Client:
         """Reads a job as it is now."""
         return self._mine(read(self._provider.get_job, self._id(job)))
 
-    def list_jobs(self, *, after: str | None = None, limit: int = 20) -> Page[FineTuningJob]:
-        """Lists jobs, newest first; `after` takes the `next` of the page before."""
-        page = read(self._provider.list_jobs, after, _checked(limit))
+    def list_jobs(
+        self, *, metadata: Mapping[str, str] | None = None, after: str | None = None, limit: int = 20
+    ) -> Page[FineTuningJob]:
+        """Lists jobs, newest first.
+
+        Args:
+            metadata: Lists only jobs that bear all of these labels. A provider that cannot look for them is read page
+                by page until there is one, so that a page may be shorter than `limit` and not the last.
+            after: The `next` of the page before.
+            limit: Most jobs on a page, 1 or more.
+        """
+        _checked(limit)
+        page = self._jobs_with(metadata, after, limit) if metadata else read(self._provider.list_jobs, after, limit)
         return page.model_copy(update={"items": tuple(self._mine(job) for job in page.items)})
 
     def cancel_job(self, job: FineTuningJob | str) -> FineTuningJob:
@@ -575,6 +591,16 @@ class Client:
     def _file(self, file: TrainingFile | str) -> TrainingFile:
         file_id = self._id(file, "upload() returns one")
         return file if isinstance(file, TrainingFile) else TrainingFile(id=file_id, provider=self._provider.name)
+
+    def _jobs_with(self, metadata: Mapping[str, str], after: str | None, limit: int) -> Page[FineTuningJob]:
+        if isinstance(self._provider, abilities.FiltersJobs):
+            return read(self._provider.list_jobs_with, metadata, after, limit)
+        while True:
+            page = read(self._provider.list_jobs, after, limit)
+            found = tuple(job for job in page.items if metadata.items() <= job.metadata.items())
+            if found or page.next is None:
+                return page.model_copy(update={"items": found})
+            after = page.next
 
     def _mine(self, job: FineTuningJob) -> FineTuningJob:
         return job if job.identity else job.model_copy(update={"identity": self.identity()})

@@ -64,12 +64,13 @@ def explain(model: type[BaseModel], error: ValidationError, noun: str) -> str:
     lines: list[str] = []
     wrong: dict[str, list[str]] = {}  # a field that takes several types is refused by each of them
     shown: dict[str, str] = {}
+    label = str(getattr(model, "written_as", None) or model.__name__)
     for item in error.errors(include_url=False):
-        field = ".".join(str(part) for part in item["loc"] if not _INNER.fullmatch(str(part))) or model.__name__
+        field = ".".join(str(part) for part in item["loc"] if not _INNER.fullmatch(str(part))) or label
         if item["type"] == "extra_forbidden":
             known = [name for name in model.model_fields if name != "type"]
             has = f"It has: {', '.join(known) or 'none'}."
-            lines.append(f"{model.__name__} has no {noun} '{field}'{near(field, known) or '.'} {has}")
+            lines.append(f"{label} has no {noun} '{field}'{near(field, known) or '.'} {has}")
         else:
             # Where a secret may be inside, even its type is all that is told of the value.
             value: object = item["input"]
@@ -77,16 +78,22 @@ def explain(model: type[BaseModel], error: ValidationError, noun: str) -> str:
             hidden = not plain or any(names_secret(str(part)) for part in item["loc"])
             shown[field] = f"a {type(value).__name__}" if hidden else repr(value)
             wrong.setdefault(field, []).append(item["msg"].removeprefix("Value error, ").rstrip("."))
-    lines += [f"{model.__name__}.{field}: {', or '.join(why)} (got {shown[field]})." for field, why in wrong.items()]
+    lines += [f"{label}.{field}: {', or '.join(why)} (got {shown[field]})." for field, why in wrong.items()]
     return "\n".join(lines)
 
 
 class Settings(BaseModel):
-    """Base of what a user writes by hand: an unknown or impossible field is one readable `ConfigurationError`."""
+    """Base of what a user writes by hand: an unknown or impossible field is one readable `ConfigurationError`.
+
+    Attributes:
+        field_noun: What a field is called in that error.
+        written_as: What the user wrote it as, where it was not the name of the class: "provider_options", say.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     field_noun: ClassVar[str] = "setting"
+    written_as: ClassVar[str | None] = None
 
     if not TYPE_CHECKING:  # hidden from checkers, which keep the precise signature that pydantic declares
 

@@ -148,6 +148,15 @@ class CountsTokens(Protocol):
 
 
 @runtime_checkable
+class FiltersJobs(Protocol):
+    """Can look for jobs by their labels."""
+
+    def list_jobs_with(self, metadata: Mapping[str, str], after: str | None, limit: int) -> Page[FineTuningJob]:
+        """Lists the jobs that bear all of these labels, newest first."""
+        ...
+
+
+@runtime_checkable
 class Cancels(Protocol):
     """Can stop a job for good."""
 
@@ -328,6 +337,7 @@ class EstimatesCost(Protocol):
 
 
 ABILITIES: Mapping[type, str] = {
+    FiltersJobs: "look for jobs by their labels",
     Cancels: "cancel jobs",
     Pauses: "pause jobs and resume them",
     ListsEvents: "list the events of a job",

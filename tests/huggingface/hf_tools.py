@@ -155,10 +155,16 @@ def those_below(folder: Path) -> list[psutil.Process]:
 
 
 def end_all_below(folder: Path) -> None:
-    for process in those_below(folder):
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
-    until(lambda: not those_below(folder), "a process of the test cannot be killed")
+    """Kills until nothing is left: one that was looked at a moment before it started another leaves that behind."""
+
+    def all_gone() -> bool:
+        left = those_below(folder)
+        for process in left:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        return not left
+
+    until(all_gone, "a process of the test cannot be killed")
 
 
 def left_in(folder: Path) -> list[str]:

@@ -8,7 +8,6 @@ import shutil
 import signal
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
@@ -16,11 +15,13 @@ from hf_tools import HERE, HF_TOKEN, until
 
 from ftkit import DPO, LoRA, Supervised
 from ftkit.models import JobRequest, JobStatus, TrainingFile
+from ftkit.providers._processes import ProcessId, is_alive
 from ftkit.providers.huggingface.local import LocalHuggingFace
 from ftkit.testing import ProviderConformance
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
+    from pathlib import Path
 
     from ftkit.provider import Provider
 
@@ -62,7 +63,8 @@ class FolderWitness:
             shutil.copytree(self._model, place / "model")
         (place / "status.json").write_text(json.dumps(state))
         if word == "interrupted":
-            until(lambda: not Path(f"/proc/{state['runner']['pid']}/exe").exists(), "its process does not end")
+            # A process that is being killed has lost its /proc/PID/exe some time before it has ended.
+            until(lambda: not is_alive(ProcessId(**state["runner"])), "its process does not end")
 
     def known_status_words(self) -> Mapping[str, JobStatus]:
         return {

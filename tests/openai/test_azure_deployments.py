@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from arm_vendor import ArmVendor
+from azure.mgmt.cognitiveservices import models
 from wire_vendor import AzureWireVendor
 
 from ftkit import Client, ConfigurationError, ConflictError, NotFoundError, ProviderUnavailableError, QuotaError
@@ -29,12 +30,15 @@ def arm() -> Generator[ArmVendor]:
 
 
 @pytest.fixture
-def client(arm: ArmVendor, monkeypatch: pytest.MonkeyPatch) -> Client:
+def wire() -> AzureWireVendor:
+    return AzureWireVendor()
+
+
+@pytest.fixture
+def client(arm: ArmVendor, wire: AzureWireVendor, monkeypatch: pytest.MonkeyPatch) -> Client:
     monkeypatch.setattr(_azure_deployments, "_BUSY_PAUSE_S", 0.05)
     management = arm.client()
-    provider = AzureProvider(
-        AzureWireVendor().client(), management=management, resource_group="g", poll_s=0.05, servable_s=0.3
-    )
+    provider = AzureProvider(wire.client(), management=management, resource_group="g", poll_s=0.05, servable_s=0.3)
     return Client(provider)
 
 
@@ -102,27 +106,40 @@ def test_a_name_that_is_taken_and_an_option_that_is_none(client: Client) -> None
         client.deploy(MODEL, name="two", capacitty=3)
 
 
+@pytest.mark.parametrize("how", ["whole", "streamed"])
 def test_a_model_that_is_not_servable_yet_is_given_its_time_and_no_more(
-    client: Client, monkeypatch: pytest.MonkeyPatch
+    client: Client, wire: AzureWireVendor, how: str
 ) -> None:
+    def ask() -> str:
+        if how == "whole":
+            return client.chat(deployment, "Hello?").text
+        return "".join(chunk.text for chunk in client.stream_chat(deployment, "Hello?")).strip()
+
     deployment = client.deploy(MODEL, name="mine")
-    provider: Any = client.provider
-    vendor_client = provider._line.client
-    answers = iter([NotFoundError("DeploymentNotFound"), NotFoundError("DeploymentNotFound"), None])
-    send = provider._line.send
+    wire.not_servable = 2
+    assert ask() == "echo: Hello?"
+    assert wire.requests["POST /chat/completions"] == 3
+    wire.not_servable = 1000
+    with pytest.raises(NotFoundError, match="DeploymentNotFound"):
+        ask()
+    assert wire.requests["POST /chat/completions"] < 20
 
-    def at_first_not(call: Any, *args: Any, **kwargs: Any) -> Any:
-        error = next(answers, None)
-        if error is not None:
-            raise error
-        return send(call, *args, **kwargs)
 
-    monkeypatch.setattr(provider._line, "send", at_first_not)
-    assert client.chat(deployment, "Hello?").text == "echo: Hello?"
-    answers = iter([NotFoundError("DeploymentNotFound")] * 1000)
-    with pytest.raises(NotFoundError):
-        client.chat(deployment, "Hello?")
-    assert vendor_client is provider._line.client
+def test_what_goes_to_the_control_plane_is_what_the_packages_own_models_say(client: Client, arm: ArmVendor) -> None:
+    client.deploy(MODEL, name="mine", sku="DeveloperTier", capacity=2)
+    told = arm.deployments["mine"]
+    sent = {name: told[name] for name in ("sku", "properties")}
+    assert unknown_to("Deployment", sent) == []
+    assert unknown_to("Deployment", {**sent, "kapacity": 1, "sku": {"nam": 1}}) == ["Deployment.kapacity", "Sku.nam"]
+
+
+def unknown_to(name: str, fields: dict[str, Any]) -> list[str]:
+    """Returns the fields that a model of the management package does not have, at any depth."""
+    known = {field["key"]: field["type"] for field in getattr(models, name)._attribute_map.values()}
+    unknown = [f"{name}.{field}" for field in fields if field not in known]
+    for field in [field for field in fields if hasattr(models, known.get(field, ""))]:
+        unknown += unknown_to(known[field], fields[field])
+    return unknown
 
 
 def test_without_a_group_deploying_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

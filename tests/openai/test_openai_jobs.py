@@ -44,6 +44,13 @@ if TYPE_CHECKING:
 
 MODEL = "gpt-4o-mini-2024-07-18"
 CREATE = "POST /fine_tuning/jobs"
+GRADER = {
+    "type": "string_check",
+    "name": "same",
+    "input": "{{sample.output_text}}",
+    "operation": "eq",
+    "reference": "{{item.answer}}",
+}
 
 
 @pytest.fixture
@@ -202,7 +209,7 @@ def test_items_to_grade_keep_what_stands_beside_the_messages(
     row = {"messages": [{"role": "user", "content": "2 + 2?"}], "answer": "4", "hard": False}
     path = tmp_path / "items.jsonl"
     path.write_text((json.dumps(row) + "\n") * 10)
-    method = Reinforcement(grader={"type": "string_check"})
+    method = Reinforcement(grader=GRADER)
     client.upload(path, model="o4-mini-2025-04-16", method=method)
     (content,) = vendor.contents.values()
     assert json.loads(content.splitlines()[0]) == row
@@ -321,7 +328,7 @@ def test_reinforcement_without_a_validation_file_is_refused_before_anything_is_s
     path = tmp_path / "items.jsonl"
     path.write_text('{"messages": [{"role": "user", "content": "2?"}], "answer": "2"}\n' * 10)
     with pytest.raises(UnsupportedError, match="validation file"):
-        client.fine_tune("o4-mini-2025-04-16", path, method=Reinforcement(grader={"type": "string_check"}))
+        client.fine_tune("o4-mini-2025-04-16", path, method=Reinforcement(grader=GRADER))
     assert vendor.requests["POST /files"] == 0
 
 

@@ -33,6 +33,7 @@ class WireVendor:
         jobs: All jobs, oldest first.
         watch: Called with each request, before it is answered.
         faults: Called before the answer to a request to create a job; what it returns is sent in its place.
+        not_servable: How many more questions find no deployment yet.
     """
 
     def __init__(self) -> None:
@@ -47,6 +48,8 @@ class WireVendor:
         self.uploads: dict[str, dict[str, Any]] = {}
         self.parts: dict[str, bytes] = {}
         self.broken_parts = 0
+        self._suffixes: dict[str, str] = {}  # the service tells them only in the names of models
+        self.not_servable = 0
         self.watch: Callable[[httpx2.Request], object] = lambda _: None
         self.host = "api.openai.com"
 
@@ -62,7 +65,7 @@ class WireVendor:
         if word in ENDED:
             job["finished_at"] = int(time.time())
         if word == "succeeded":
-            job["fine_tuned_model"] = f"ft:{job['model']}:acme:{job.get('suffix') or ''}:{job_id[-8:]}"
+            job["fine_tuned_model"] = f"ft:{job['model']}:acme:{self._suffixes[job_id]}:{job_id[-8:]}"
             job["trained_tokens"] = 4711
             job["result_files"] = [self._result()]
         if word == "failed":
@@ -226,6 +229,7 @@ class WireVendor:
             "type": "supervised",
             "supervised": {"hyperparameters": asked["hyperparameters"]},
         }
+        self._suffixes[job_id] = asked.get("suffix") or ""
         self.jobs[job_id] = {
             "object": "fine_tuning.job",
             "id": job_id,
@@ -248,8 +252,10 @@ class WireVendor:
         self.add_event(job_id, f"Created fine-tuning job: {job_id}")
         return 200, dict(self.jobs[job_id])
 
-    @staticmethod
-    def _chat(asked: dict[str, Any]) -> Answer:
+    def _chat(self, asked: dict[str, Any]) -> Answer:
+        if self.not_servable:
+            self.not_servable -= 1
+            return 404, "DeploymentNotFound: it does not exist, or was made less than 5 minutes ago"
         text = f"echo: {asked['messages'][-1]['content']}"
         head = {"id": "chatcmpl-1", "created": 1, "model": asked["model"]}
         if not asked.get("stream"):

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 CountTokens: TypeAlias = Callable[[Iterator[Mapping[str, Any]]], Iterator[tuple[int, int]]]
 """Yields (tokens, tokens learnt from) of each record, in order."""
+_METHOD_OF = {RecordKind.PREFERENCE: "DPO()", RecordKind.ITEM: "Reinforcement(...)"}
+_OF_SUPERVISED = frozenset({RecordKind.CHAT, RecordKind.PROMPT_COMPLETION, RecordKind.TEXT})
 
 
 def check(
@@ -185,7 +187,9 @@ class _Pass:
         if self.target is None:
             accepted = ", ".join(sorted(self._accepted))
             message = f"{kind.value} records are not accepted here."
-            self._add(line, code="kind-not-accepted", message=message, fix=f"Accepted: {accepted}.")
+            method = _METHOD_OF.get(kind, None if _OF_SUPERVISED & self._accepted else "Supervised()")
+            fix = f"For {kind.value} records, ask for the method {method}." if method else ""
+            self._add(line, code="kind-not-accepted", message=message, fix=f"Accepted: {accepted}. {fix}".rstrip())
         elif self.target is not kind:
             message = f"the rows are {kind.value}, and are written as {self.target.value}; nothing is lost."
             self._add(None, code="converted", message=message, severity=Severity.NOTE)

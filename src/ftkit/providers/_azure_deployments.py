@@ -81,6 +81,7 @@ class DeployOptions(Settings):
     """
 
     field_noun = "option"
+    written_as = "deploy"
 
     sku: str = "Standard"
     capacity: PositiveInt = 1

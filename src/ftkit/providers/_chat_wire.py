@@ -7,6 +7,8 @@ import ssl
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
+from pydantic import ValidationError
+
 from ftkit.errors import (
     ConfigurationError,
     CredentialsError,
@@ -97,7 +99,10 @@ def _usage_of(value: object) -> ChatUsage | None:
     usage = _object(value)
     if not usage:
         return None
-    return ChatUsage(prompt_tokens=usage["prompt_tokens"], completion_tokens=usage["completion_tokens"])
+    try:
+        return ChatUsage(prompt_tokens=usage["prompt_tokens"], completion_tokens=usage["completion_tokens"])
+    except (KeyError, ValidationError):  # it counts in some other way: the answer is one all the same
+        return None
 
 
 def _object(value: object) -> dict[str, Any]:

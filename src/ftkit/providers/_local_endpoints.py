@@ -71,6 +71,7 @@ class EndpointOptions(Settings):
     """
 
     field_noun = "deployment option"
+    written_as = "deploy"
 
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
     start_timeout_s: PositiveFloat = 120.0

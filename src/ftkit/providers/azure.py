@@ -20,14 +20,14 @@ from ftkit.providers._openai_wire.bodies import method_body
 from ftkit.providers._openai_wire.limits import problems_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from azure.core.credentials import TokenCredential
     from azure.mgmt.cognitiveservices import CognitiveServicesManagementClient
     from pydantic import BaseModel
 
-    from ftkit.models import ChatMessage, ChatOptions, ChatReply, JobRequest
+    from ftkit.models import ChatChunk, ChatMessage, ChatOptions, ChatReply, JobRequest
     from ftkit.providers._azure_deployments import Account
 
 _NAME = "azure"
@@ -48,6 +48,7 @@ class AzureOptions(Settings):
     """
 
     field_noun = "option"
+    written_as = "provider_options"
 
     training_type: Literal["Standard", "GlobalStandard", "developerTier"] | None = None
 
@@ -169,7 +170,20 @@ class AzureProvider(OpenAIWire):
             except NotFoundError:
                 if not self._may_come(deployment, deadline):
                     raise
-            time.sleep(min(_SERVABLE_PAUSE_S, self._poll_s))
+
+    def stream_chat(
+        self, deployment: Deployment, messages: Sequence[ChatMessage], options: ChatOptions
+    ) -> Iterator[ChatChunk]:
+        """Asks a deployment, which is given its time like that of `chat`, and yields the answer as it comes."""
+        deadline = time.monotonic() + self._servable_s
+        while True:
+            try:
+                yield from super().stream_chat(deployment, messages, options)
+            except NotFoundError:  # told in place of the first piece
+                if not self._may_come(deployment, deadline):
+                    raise
+            else:
+                return
 
     # -- inside --------------------------------------------------------------------------------------------------
 
@@ -241,17 +255,18 @@ class AzureProvider(OpenAIWire):
         if not self._is_v1 and isinstance(request.method, Supervised):
             asked.pop("method")
             asked["hyperparameters"] = method_body(request.method)["supervised"].get("hyperparameters", {})
-        training_type = request.provider_options.get("training_type")
+        training_type = AzureOptions(**request.provider_options).training_type
         return {**asked, **({"extra_body": {"trainingType": training_type}} if training_type else {})}
 
     def _may_come(self, deployment: Deployment, deadline: float) -> bool:
-        """Whether a deployment that is not found may answer yet: its control plane knows it, and there is time."""
+        """Whether a deployment that was not found may answer yet: its control plane knows it. If so, waits a while."""
         if time.monotonic() >= deadline:
             return False
         try:
             self.get_deployment(deployment.name)
         except NotFoundError:
             return False
+        time.sleep(min(_SERVABLE_PAUSE_S, self._poll_s))
         return True
 
 

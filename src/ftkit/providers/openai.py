@@ -13,10 +13,10 @@ from pydantic import Field, ValidationError
 
 from ftkit.errors import ConfigurationError, CredentialsError, NotFoundError
 from ftkit.methods import Settings
-from ftkit.models import Checkpoint, Deployment, FineTuningJob, Lifecycle, Problem, Severity
+from ftkit.models import Checkpoint, Deployment, FineTuningJob, Lifecycle, Page, Problem, Severity
 from ftkit.providers._openai_wire import Line, OpenAIWire
 from ftkit.providers._openai_wire.aliases import Aliases
-from ftkit.providers._openai_wire.bodies import Body, ModelBody
+from ftkit.providers._openai_wire.bodies import Body, JobBody, ModelBody
 from ftkit.providers._openai_wire.limits import problems_of
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ SERVING_ENDS: Mapping[str, date] = {
     "o4-mini": date(2026, 10, 22),
 }
 """The last day on which a family of models, and what was tuned on it, answers (announced; read on 2026-11-23)."""
+_PARTS = 5
+"""Parts of the name of a tuned model, with colons between."""
 _JOB_EVENTS = "fine_tuning.job."
 _SOURCE = "OpenAI's deprecations page, read 2026-11-23"
 
@@ -63,6 +65,7 @@ class OpenAIOptions(Settings):
     """
 
     field_noun = "option"
+    written_as = "provider_options"
 
     integrations: list[dict[str, Any]] | None = Field(default=None, min_length=1)
 
@@ -123,6 +126,17 @@ class OpenAIProvider(OpenAIWire):
         return [*found, *self._option_problems(request), *self._endings(request.model)]
 
     # -- abilities -----------------------------------------------------------------------------------------------
+
+    def list_jobs_with(self, metadata: Mapping[str, str], after: str | None, limit: int) -> Page[FineTuningJob]:
+        """Lists the jobs that bear all of these labels, newest first."""
+        return self._jobs_page(after, limit, metadata=dict(metadata))
+
+    def delete_model(self, model: str) -> None:
+        """Deletes a tuned model, and the names that it was given on this machine."""
+        super().delete_model(model)
+        for deployment in self.list_deployments():
+            if deployment.model == model:
+                self.delete_deployment(deployment.name)
 
     def lifecycle(self, model: str) -> Lifecycle | None:
         """Returns until when a model can be tuned and asked: as the service says, else as was announced."""
@@ -186,7 +200,13 @@ class OpenAIProvider(OpenAIWire):
         return Aliases(_NAME, self.identity(), self._notes("deployments"))
 
     def _order(self, request: JobRequest, key: str) -> dict[str, Any]:
-        return {**super()._order(request, key), **request.provider_options}
+        options = OpenAIOptions(**request.provider_options).model_dump(exclude_none=True)
+        return {**super()._order(request, key), **options}
+
+    def _job(self, body: JobBody) -> FineTuningJob:
+        """Reads a job. Its suffix is told only as a part of the name of its model."""
+        job = super()._job(body)
+        return job if job.suffix else job.model_copy(update={"suffix": _suffix_in(job.fine_tuned_model or "")})
 
     def _endings(self, model: str) -> list[Problem]:
         """Warns of what ends. Nothing is refused for it: what was announced may be put off."""
@@ -212,6 +232,12 @@ def _job_of_message(payload: bytes) -> str:
     if message is None or not message.type.startswith(_JOB_EVENTS):
         raise NotFoundError("the message is about no fine-tuning job", provider=_NAME)
     return message.data["id"]
+
+
+def _suffix_in(model: str) -> str | None:
+    """Returns the suffix in a name such as ft:gpt-4o-mini-2024-07-18:my-org:my-suffix:8xYz; None if it has none."""
+    parts = model.split(":")
+    return (parts[3] or None) if len(parts) == _PARTS and parts[0] == "ft" else None
 
 
 def _announced(model: str) -> date | None:

@@ -61,6 +61,7 @@ from ftkit.provider import (
     Deploys,
     EstimatesCost,
     FetchesResults,
+    FiltersJobs,
     KnowsLifecycle,
     ListsCheckpoints,
     ListsEvents,
@@ -382,6 +383,22 @@ class ProviderConformance(ABC):
             times = [job.created_at for job in listed if job.created_at is not None]
             must(times == sorted(times, reverse=True), f"pages of {limit} are not newest first: {times}")
 
+    def test_list_jobs_by_labels(self, provider: Provider, tmp_path: Path) -> None:
+        """Jobs that bear all of the labels asked for are listed, newest first, and no others."""
+        able = _able(provider, FiltersJobs)
+        file = self._file(provider, tmp_path)
+        both, one = {"team": rules.new_key(), "run": "2"}, {"run": "2"}
+        made = [
+            provider.create_job(self.request(file).model_copy(update={"metadata": labels}), rules.new_key())
+            for labels in (both, one, both, {})
+        ]
+        wanted = [made[2].id, made[0].id]
+        ask = functools.partial(_labelled, able, both)
+        found = rules.settled(provider, ask, lambda ids: len(ids) >= len(wanted))
+        must(set(found) == set(wanted) and len(found) == len(wanted), f"{wanted} bear {both}, and {found} are listed")
+        none = _labelled(able, {**both, "run": "3"})
+        must(not none, f"no job bears these labels, and {none} are listed")
+
     def test_strange_ids(self, provider: Provider) -> None:
         """An id that it does not know is a NotFoundError in every method that takes one, whatever the id looks like."""
         calls = rules.by_id(provider)
@@ -649,6 +666,11 @@ def _listed(provider: Provider, job_id: str) -> FineTuningJob | None:
     ask = functools.partial(_all_jobs, provider, 100)
     jobs = rules.settled(provider, ask, lambda jobs: any(job.id == job_id for job in jobs))
     return next((job for job in jobs if job.id == job_id), None)
+
+
+def _labelled(provider: FiltersJobs, labels: Mapping[str, str]) -> list[str]:
+    pages = rules.pages(functools.partial(provider.list_jobs_with, labels), 1)
+    return [job.id for job in pages]
 
 
 def _all_jobs(provider: Provider, limit: int) -> list[FineTuningJob]:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
 _QUOTA_CODES = {"insufficient_quota", "quotaExceeded", "billing_hard_limit_reached", "exceeded_quota"}
-_UNAUTHORIZED, _FORBIDDEN, _TOO_MANY = 401, 403, 429
+_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TOO_MANY = 401, 403, 404, 429
+_MAY_NOT = "See the permissions of this key and of its project, and whether the service may be used from this network."
 
 
 @contextmanager
@@ -74,12 +75,23 @@ def _of_status(
         )
     if status == _TOO_MANY:
         return RateLimitError(message, retry_after_s=retry_after_s(error.response.headers.get("retry-after")), **where)
-    told = "This key may not do that: see its permissions, and those of its project." if status == _FORBIDDEN else None
+    told = _MAY_NOT if status == _FORBIDDEN else None
+    if status == _NOT_FOUND and _said(error) is None:  # these services always say what is not there; others do not
+        told = f"Is {hide(str(error.request.url))} where the API is? See base_url or endpoint."
     return kind_of(status)(message, hint=told, **where)
 
 
 def _message(error: openai.APIStatusError) -> str:
     """Returns the service's own words; those of the package begin with all that was sent back."""
-    body = error.body
-    said = cast("dict[str, object]", body).get("message") if isinstance(body, dict) else None
+    told = _body(error)
+    said = _said(error) or told.get("detail") or told.get("title")  # the last two: RFC 9457, and many a proxy
     return str(said or error.message or f"HTTP status {error.status_code}")
+
+
+def _said(error: openai.APIStatusError) -> object:
+    return _body(error).get("message") or None
+
+
+def _body(error: openai.APIStatusError) -> dict[str, object]:
+    body: object = error.body
+    return cast("dict[str, object]", body) if isinstance(body, dict) else {}

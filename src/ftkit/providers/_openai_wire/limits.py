@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ftkit.methods import DPO, Method, Reinforcement, Supervised, near
 from ftkit.models import DatasetRules, Problem, RecordKind
 from ftkit.providers._openai_wire.bodies import known_hyperparameters
+from ftkit.providers._openai_wire.graders import grader_problems
 
 if TYPE_CHECKING:
     import re
@@ -84,6 +85,8 @@ def _reinforcement(request: JobRequest, method: Reinforcement) -> Iterator[Probl
     if method.grader is None:
         fix = "Give one, such as Reinforcement(grader={'type': 'string_check', ...})."
         yield _problem("no-grader", "method.grader", "reinforcement needs a grader.", fix)
+    else:
+        yield from grader_problems(method.grader, "method.grader")
     is_for_a_check = request.training_file.id == NOT_SENT and request.training_file.source_hash is None
     if request.validation_file is None and not is_for_a_check:
         message = "reinforcement needs a validation file."

@@ -35,7 +35,7 @@ class Line:
 
     Raises:
         CredentialsError: The key cannot be one.
-        ConfigurationError: The address cannot be one.
+        ConfigurationError: The address cannot be one, or the time for a request cannot.
     """
 
     def __init__(self, client: openai.OpenAI, provider: str, hint: str) -> None:
@@ -49,6 +49,8 @@ class Line:
             raise ConfigurationError(
                 f"{provider}: {client.base_url} is no address of a service", hint="Write https://..."
             )
+        if isinstance(client.timeout, int | float) and not client.timeout > 0:
+            raise ConfigurationError(f"{provider}: timeout_s is a number of seconds above 0 (got {client.timeout})")
 
     def errors(self) -> AbstractContextManager[None]:
         """Turns the package's exceptions into ours, for the time of a `with` block."""

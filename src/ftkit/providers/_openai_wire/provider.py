@@ -9,6 +9,8 @@ from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pydantic import BaseModel
+
 from ftkit.errors import (
     ConfigurationError,
     ConflictError,
@@ -44,8 +46,6 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from pydantic import BaseModel
-
     from ftkit.methods import Method
     from ftkit.models import (
         ChatChunk,
@@ -76,6 +76,8 @@ class OpenAIWire:
     Options: type[BaseModel]
 
     def __init__(self, line: Line, processing_s: float) -> None:
+        if not processing_s > 0:
+            raise ConfigurationError(f"processing_s is a number of seconds above 0 (got {processing_s})")
         self.settle_s = 10.0
         self.model_roles: Mapping[str, str] = {"small": "gpt-4o-mini-2024-07-18"}
         self._line = line
@@ -114,9 +116,7 @@ class OpenAIWire:
 
     def list_jobs(self, after: str | None, limit: int) -> Page[FineTuningJob]:
         """Lists jobs, newest first."""
-        cursor = {} if after is None else {"after": self._known("job", after)}
-        bodies, more = self._line.page(JobBody, self._jobs().list, limit=min(limit, PAGE), **cursor)
-        return Page(items=tuple(map(self._job, bodies)), next=bodies[-1].id if more and bodies else None)
+        return self._jobs_page(after, limit)
 
     def cancel_job(self, job_id: str) -> FineTuningJob:
         """Ends a job. The service refuses to end one that has ended, where the contract wants it as it is."""
@@ -219,7 +219,7 @@ class OpenAIWire:
         asked = {"stream": True, "stream_options": {"include_usage": True}}
         with self._line.errors(), create(**body, **asked) as stream:
             piece = None
-            for piece in _chat_wire.chunks_of(chunk.model_dump() for chunk in stream):
+            for piece in _chat_wire.chunks_of(map(self._event_of_chat, stream)):
                 yield piece
             if piece is None or piece.finish_reason is None:  # the package takes it for the end, with or without [DONE]
                 raise ProviderUnavailableError("the answer broke off", provider=self.name)
@@ -293,6 +293,17 @@ class OpenAIWire:
         extra = {name: body.pop(name) for name in options.extra}
         return {**body, **({"extra_body": extra} if extra else {})}
 
+    def _jobs_page(self, after: str | None, limit: int, **query: Any) -> Page[FineTuningJob]:
+        cursor = {} if after is None else {"after": self._known("job", after)}
+        bodies, more = self._line.page(JobBody, self._jobs().list, limit=min(limit, PAGE), **cursor, **query)
+        return Page(items=tuple(map(self._job, bodies)), next=bodies[-1].id if more and bodies else None)
+
+    def _event_of_chat(self, chunk: object) -> dict[str, Any]:
+        """Returns an event of a stream. The package hands on whatever JSON there was."""
+        if isinstance(chunk, BaseModel):
+            return chunk.model_dump()
+        raise ProviderUnavailableError(f"what it sent is no answer: {str(chunk)[:200]!r}", provider=self.name)
+
     def _made_since(self, since: datetime, **query: Any) -> Iterator[FineTuningJob]:
         """Yields the jobs from the newest back to a moment, in whole seconds, as the service tells them."""
         for body in self._line.walk(JobBody, self._jobs().list, **query):
@@ -322,7 +333,7 @@ class OpenAIWire:
             return self._job(self._line.ask(JobBody, call, self._known("job", job_id)))
         except ProviderError as error:
             now = self._after_refusal(error, job_id)
-            said = error.message
+            said = error.message.removeprefix(f"{self.name}: ")
         raise ConflictError(f"the job {job_id} is {now.provider_status}, and cannot {what}: {said}", provider=self.name)
 
     def _after_refusal(self, error: ProviderError, job_id: str) -> FineTuningJob:

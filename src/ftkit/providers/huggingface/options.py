@@ -42,6 +42,7 @@ class LocalOptions(Settings):
     """
 
     field_noun = "option"
+    written_as = "provider_options"
 
     gradient_accumulation_steps: PositiveInt | None = None
     gradient_checkpointing: bool | None = None
