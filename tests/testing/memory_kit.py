@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from ftkit.models import ChatChunk, Estimate, JobRequest, JobStatus, Lifecycle, Metrics, Supervised, TrainingFile
+from ftkit.models import ChatChunk, Estimate, JobRequest, JobStatus, Lifecycle, Metrics, Page, Supervised, TrainingFile
 from ftkit.testing import MemoryProvider, MemoryVendor, ProviderConformance
 
 if TYPE_CHECKING:
@@ -58,6 +58,21 @@ class GiftedProvider(MemoryProvider):
     """Has the abilities that MemoryProvider lacks, so that their checks run too."""
 
     model_roles: ClassVar[Mapping[str, str]] = {"small": "any-model"}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.labels: dict[str, Mapping[str, str]] = {}
+
+    def create_job(self, request: JobRequest, key: str) -> FineTuningJob:
+        job = super().create_job(request, key)
+        self.labels[job.id] = request.metadata
+        return job
+
+    def list_jobs_with(self, metadata: Mapping[str, str], after: str | None, limit: int) -> Page[FineTuningJob]:
+        bearing = [job for job, labels in self.labels.items() if metadata.items() <= labels.items()][::-1]
+        rest = bearing[bearing.index(after) + 1 :] if after else bearing
+        page = rest[:limit]
+        return Page(items=tuple(map(self.get_job, page)), next=page[-1] if len(rest) > limit else None)
 
     def pause_job(self, job_id: str) -> FineTuningJob:
         return self.get_job(job_id)

@@ -326,6 +326,11 @@ class NamesDeploymentsItself(MemoryProvider):
         return super().deploy(target, f"{name}-{len(self.vendor.list_deployments())}", options)
 
 
+class HeedsOneLabel(GiftedProvider):
+    def list_jobs_with(self, metadata: Mapping[str, str], after: str | None, limit: int) -> Page[FineTuningJob]:
+        return super().list_jobs_with({"run": metadata["run"]}, after, limit)
+
+
 class StepsTwice(GiftedProvider):
     def results(self, job_id: str) -> list[Metrics]:
         return super().results(job_id) * 2
@@ -376,6 +381,7 @@ BROKEN: Mapping[type[MemoryProvider], tuple[str, str]] = MappingProxyType(
         ForgetsTheWord: ("test_status_words", "provider_status"),
         FromTheFuture: ("test_contract", "contract must be 1"),
         HalfAnAbility: ("test_abilities_are_whole", "Pauses"),
+        HeedsOneLabel: ("test_list_jobs_by_labels", "are listed"),
         IgnoresTheLimit: ("test_list_jobs", "limit=1 has 2"),
         KeepsDeletedFiles: ("test_delete_file", "deleted file"),
         KeepsKeysAndIgnoresThem: ("test_find_job_finds_nothing", "another key"),
