@@ -54,6 +54,8 @@ benchmarks: $(VENV)/.dev
 	@$(BIN)/python benchmarks/imports.py
 	@$(BIN)/python benchmarks/server.py
 	@$(BIN)/python benchmarks/waiting.py
+	@FTKIT_CACHE="$${FTKIT_CACHE:-$(CURDIR)/.cache}" $(BIN)/ftkit autotrain setup
+	@FTKIT_CACHE="$${FTKIT_CACHE:-$(CURDIR)/.cache}" $(BIN)/python benchmarks/autotrain.py
 
 docs: $(VENV)/.dev
 	@$(BIN)/mkdocs serve

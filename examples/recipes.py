@@ -2,6 +2,8 @@
 
 python examples/recipes.py                       # OpenAI; without OPENAI_API_KEY, `ftkit serve` on this machine
 python examples/recipes.py --provider NAME       # the same anywhere else
+
+On this machine it needs the extras local, server and openai.
 """
 
 from __future__ import annotations
@@ -60,14 +62,15 @@ def run(client: Client, model: str, folder: Path) -> None:
     )
     print(f"job {job.id} is {job.status.value}")
     job = client.wait(job)
-    print(f"trained on {job.trained_tokens:,} tokens; the events:")
-    for event in client.follow(job):
+    events = list(client.follow(job))
+    print(f"trained on {job.trained_tokens:,} tokens; the last of {len(events)} events:")
+    for event in events[-5:]:
         print(f"  {event.message}")
 
     print(f"\ntuned model: {job.fine_tuned_model}")
     with client.deployed(job) as deployment:
         for row in test[:3]:
-            answer = client.chat(deployment, messages(row)[:-1], temperature=0, max_tokens=500).text
+            answer = client.chat(deployment, messages(row)[:-1], temperature=0, max_tokens=100).text
             print(f"  {row['title']}\n    wanted: {row['NER']}\n    given:  {answer}")
 
 

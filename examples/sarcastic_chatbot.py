@@ -2,6 +2,8 @@
 
 python examples/sarcastic_chatbot.py                    # Azure; without AZURE_OPENAI_ENDPOINT, on this machine
 python examples/sarcastic_chatbot.py --provider NAME    # the same anywhere else
+
+On this machine it needs the extras local, server, azure and plots.
 """
 
 from __future__ import annotations

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="One interface for fine-tuning language models.")
 keys = typer.Typer(no_args_is_help=True, help="The keys of a server that `ftkit serve` runs.")
 app.add_typer(keys, name="keys")
+autotrain = typer.Typer(no_args_is_help=True, help="The environment of its own that AutoTrain needs.")
+app.add_typer(autotrain, name="autotrain")
 
 Home = Annotated[Path | None, typer.Option(help="The server's folder; one of the user's own if left out.")]
 Name = Annotated[str, typer.Argument(help="What the key is called.")]
@@ -75,6 +77,31 @@ def serve(
         running.serve(client, settings, running.Address(host, port), typer.echo)
 
 
+@app.command("run")
+def run_recipe(
+    recipe: Annotated[str, typer.Argument(help="A recipe of AutoTrain's: its YAML file for a language model.")],
+    provider: Annotated[
+        str | None, typer.Option(help="Name of the provider, or of a profile; the recipe's own if left out.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Another base model, by the provider's name, or a role.")] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(help="A key of the recipe to leave out, such as params.block_size. May be given several times."),
+    ] = None,
+    wait: Annotated[bool, typer.Option(help="Wait for the end of the job.")] = True,  # noqa: FBT002
+) -> None:
+    """Fine-tunes as a recipe of AutoTrain's says, with any provider."""
+    from ftkit import recipes
+    from ftkit.client import Client
+
+    with _told():
+        read = recipes.load(recipe, without=without or ())
+        job = recipes.run(read, Client(provider) if provider else None, model=model, wait=wait)
+    typer.echo(f"job: {job.id}")
+    typer.echo(f"status: {job.status.value}")
+    typer.echo(f"model: {job.fine_tuned_model or '-'}")
+
+
 @keys.command("create")
 def create_key(name: Name, home: Home = None) -> None:
     """Makes a key, and shows it this once."""
@@ -96,6 +123,38 @@ def revoke_key(name: Name, home: Home = None) -> None:
     with _keys(home) as ring:
         ring.revoke(name)
     typer.echo(f"revoked: {name}")
+
+
+@autotrain.command("setup")
+def setup_autotrain(
+    remove: Annotated[bool, typer.Option("--remove", help="Removes it, and those of earlier versions.")] = False,  # noqa: FBT002
+    torch_backend: Annotated[
+        str | None, typer.Option(help="Which build of torch, in uv's words: cpu, cu128, auto.")
+    ] = None,
+) -> None:
+    """Builds AutoTrain's environment (about 2 GB), or goes on where an earlier attempt stopped."""
+    from ftkit.providers.autotrain import environment
+
+    with _told():
+        if remove:
+            for path in environment.remove():
+                typer.echo(f"removed: {path}")
+        else:
+            typer.echo(environment.setup(typer.echo, torch_backend).python)
+
+
+@autotrain.command("doctor")
+def examine_autotrain() -> None:
+    """Tells which environment is used, and what is in it. Ends with status 1 if AutoTrain cannot train with it."""
+    from ftkit.providers.autotrain import environment
+
+    with _told():
+        found = environment.required()
+        typer.echo(f"interpreter: {found.python}")
+        for name, version in found.versions().items():
+            typer.echo(f"{name}: {version or 'missing'}")
+        environment.check(found)
+        typer.echo("AutoTrain can train with it.")
 
 
 def main() -> None:

@@ -313,6 +313,7 @@ class Client:
             limit: Most jobs on a page, 1 or more.
         """
         _checked(limit)
+        metadata = _labels(metadata)
         page = self._jobs_with(metadata, after, limit) if metadata else read(self._provider.list_jobs, after, limit)
         return page.model_copy(update={"items": tuple(self._mine(job) for job in page.items)})
 
@@ -590,6 +591,9 @@ class Client:
 
     def _file(self, file: TrainingFile | str) -> TrainingFile:
         file_id = self._id(file, "upload() returns one")
+        if isinstance(file, str) and Path(file).suffix and Path(file).is_file():
+            message = f"'{file}' is a file on this machine, and no file of the provider's"
+            raise ConfigurationError(message, hint=f"Send it first: client.upload('{file}', model=...).")
         return file if isinstance(file, TrainingFile) else TrainingFile(id=file_id, provider=self._provider.name)
 
     def _jobs_with(self, metadata: Mapping[str, str], after: str | None, limit: int) -> Page[FineTuningJob]:
@@ -655,8 +659,17 @@ class Client:
         return now
 
     def _deployment(self, deployment: Deployment | str) -> Deployment:
-        name = self._id(deployment)
-        return deployment if isinstance(deployment, Deployment) else self.get_deployment(name)
+        if isinstance(deployment, Deployment):
+            self._id(deployment)
+            return deployment
+        if isinstance(deployment, FineTuningJob):
+            message = "a chat asks a deployment, and a job is none"
+            raise ConfigurationError(message, hint="client.deploy(job) makes one; it costs what the provider asks.")
+        try:
+            return self.get_deployment(deployment)
+        except NotFoundError as error:
+            error.hint = error.hint or "client.deploy(job) makes one; client.list_deployments() names those there are."
+            raise
 
 
 def _checked(limit: int) -> int:
@@ -664,6 +677,17 @@ def _checked(limit: int) -> int:
         message = f"limit is the most entries of a page, 1 or more (got {limit!r})"
         raise ConfigurationError(message)
     return limit
+
+
+def _labels(metadata: object) -> Mapping[str, str]:
+    if metadata is None:
+        return {}
+    if isinstance(metadata, dict):
+        labels = cast("dict[object, object]", metadata)
+        if all(isinstance(part, str) for pair in labels.items() for part in pair):
+            return cast("dict[str, str]", labels)
+    message = f"metadata is labels, and what they are (got {metadata!r:.80})"
+    raise ConfigurationError(message, hint='Write metadata={"team": "blue"}: both are text.')
 
 
 def _messages(messages: object) -> list[ChatMessage]:

@@ -615,7 +615,7 @@ class Report(Noun):
 
     def __str__(self) -> str:
         tokens = f", {self.tokens.total:,} tokens" if self.tokens else ""
-        what = f"{counted(self.rows, 'row')} of {self.kind or 'nothing'}"
+        what = f"{counted(self.rows, 'row')} of {self.kind}" if self.kind else "not read"
         head = f"{self.source}: {what}{tokens}, {counted(len(self.errors), 'error')}"
         return "\n".join([head, *(f"  {problem}" for problem in self.problems)])
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftkit.errors import NotFoundError, ProviderError
-from ftkit.providers.huggingface.files import LocalFiles
+from ftkit.providers._local_jobs.files import LocalFiles
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,9 +11,9 @@ from hf_tools import GPU_ONLY
 from ftkit import DPO, ORPO, LoRA, Method, Supervised
 from ftkit.errors import ConfigurationError, NotFoundError, ProviderUnavailableError
 from ftkit.models import JobRequest, RecordKind, Severity, TrainingFile
+from ftkit.providers._local_jobs.names import model_name, parse_model_name
 from ftkit.providers.huggingface import huggingface, small
 from ftkit.providers.huggingface.hardware import Machine, fit
-from ftkit.providers.huggingface.names import model_name, parse_model_name
 from ftkit.providers.huggingface.options import LocalOptions
 from ftkit.providers.huggingface.plan import longest, plan, positions
 from ftkit.providers.huggingface.resolve import is_folder, model_problem, resolve_model, resolve_tokenizer

@@ -32,8 +32,8 @@ from ftkit import (
     UnsupportedError,
 )
 from ftkit.providers._http_errors import plain, retry_after_s
+from ftkit.providers._notes import Notes
 from ftkit.providers._openai_wire.line import Line
-from ftkit.providers._openai_wire.notes import Notes
 from ftkit.providers._openai_wire.uploads import Sender
 from ftkit.providers.azure import AzureProvider
 from ftkit.providers.openai import OpenAIProvider

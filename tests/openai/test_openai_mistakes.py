@@ -59,8 +59,9 @@ def written(folder: Path, rows: list[dict[str, Any]]) -> Path:
 
 def answering(status: int, content: bytes, kind: str = "application/json") -> Client:
     def handle(request: httpx2.Request) -> httpx2.Response:
-        if request.url.path.endswith("/models"):  # whose account it is
-            return httpx2.Response(200, json={"object": "list", "data": []}, headers={"openai-organization": "acme"})
+        headers = {"openai-organization": "acme"}
+        if "/models" in request.url.path:  # whose account it is; and of a model, that it is there
+            return httpx2.Response(200, json={"object": "list", "data": [], "id": "a-model"}, headers=headers)
         return httpx2.Response(status, content=content, headers={"content-type": kind})
 
     http = httpx2.Client(transport=httpx2.MockTransport(handle))
@@ -77,6 +78,9 @@ def test_a_wrong_address_is_told_from_a_thing_that_is_not_there(client: Client) 
     with pytest.raises(NotFoundError) as elsewhere:
         answering(404, b"<html>nothing here</html>", "text/html").get_job("ftjob-1")
     assert "https://api.example/v2/fine_tuning/jobs/ftjob-1" in str(elsewhere.value.hint)
+    with pytest.raises(NotFoundError) as root:  # an API, of which this is not the root
+        answering(404, b'{"error": {"message": "Not Found"}}').list_jobs()
+    assert "it often ends in /v1" in str(root.value.hint)
     with pytest.raises(NotFoundError, match="Could not find fine tune") as gone:
         client.get_job("ftjob-1")
     assert gone.value.hint is None
@@ -123,8 +127,10 @@ def test_a_name_of_a_model_that_was_deleted_is_forgotten(client: Client, vendor:
     assert [deployment.name for deployment in client.list_deployments()] == ["base"]
 
 
-@pytest.mark.parametrize("wrong", [{"timeout_s": 0.0}, {"timeout_s": -1.0}, {"processing_s": 0.0}])
-def test_a_time_that_is_none_is_refused_at_once(wrong: dict[str, float]) -> None:
+@pytest.mark.parametrize(
+    "wrong", [{"timeout_s": 0.0}, {"timeout_s": -1.0}, {"timeout_s": "ten"}, {"processing_s": 0.0}]
+)
+def test_a_time_that_is_none_is_refused_at_once(wrong: dict[str, Any]) -> None:
     for make in (
         lambda: OpenAIProvider(api_key=KEY, **wrong),
         lambda: AzureProvider(endpoint="https://r.openai.azure.com", api_key=KEY, **wrong),
@@ -166,6 +172,43 @@ def test_a_file_is_not_written_over_a_folder(client: Client, train: Path, tmp_pa
         client.download_file(file, tmp_path)
     with pytest.raises(ConfigurationError, match="there is no folder"):
         client.download_file(file, tmp_path / "nowhere" / "train.jsonl")
+
+
+@pytest.mark.parametrize("labels", ["team", {"team": 1}, ["team"]])
+def test_labels_that_are_none_are_refused_alike(client: Client, labels: Any) -> None:
+    with pytest.raises(ConfigurationError, match="metadata is labels"):
+        client.list_jobs(metadata=labels)
+
+
+def test_a_file_of_this_machine_is_told_from_one_that_was_sent(client: Client, train: Path) -> None:
+    with pytest.raises(ConfigurationError, match="is a file on this machine") as refused:
+        client.create_job(model=MODEL, training_file=str(train))
+    assert "client.upload(" in str(refused.value.hint)
+
+
+def test_what_is_no_deployment_says_how_to_make_one(client: Client, train: Path) -> None:
+    with pytest.raises(NotFoundError) as unknown:
+        client.chat(MODEL, "Hello?")
+    assert "client.deploy(job)" in str(unknown.value.hint)
+    job: Any = client.create_job(model=MODEL, training_file=client.upload(train, model=MODEL))
+    with pytest.raises(ConfigurationError, match="a job is none"):
+        client.chat(job, "Hello?")
+    with pytest.raises(NotFoundError, match="does not exist"):
+        client.deploy("ft:nope")
+    assert client.list_deployments() == []
+
+
+def test_a_check_for_reinforcement_says_what_the_job_will_need(client: Client, tmp_path: Path) -> None:
+    rows = [{"messages": [{"role": "user", "content": f"{n}?"}], "answer": "1"} for n in range(10)]
+    report = client.check(written(tmp_path, rows), model=MODEL, method=Reinforcement(grader=SAME))
+    assert report.ok
+    assert "no-validation-file" in {problem.code for problem in report.problems}
+
+
+@pytest.mark.parametrize("version", ["latest", "2024-10", "2024-10-21-beta"])
+def test_what_is_no_version_of_azures_api_is_refused(version: str) -> None:
+    with pytest.raises(ConfigurationError, match="no api-version"):
+        AzureProvider(endpoint="https://r.openai.azure.com", api_key=KEY, api_version=version)
 
 
 SAME = {"type": "string_check", "name": "same", "input": "{{sample.output_text}}", "operation": "eq", "reference": "1"}

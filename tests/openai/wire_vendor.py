@@ -65,7 +65,7 @@ class WireVendor:
         if word in ENDED:
             job["finished_at"] = int(time.time())
         if word == "succeeded":
-            job["fine_tuned_model"] = f"ft:{job['model']}:acme:{self._suffixes[job_id]}:{job_id[-8:]}"
+            job["fine_tuned_model"] = f"ft:{job['model']}:acme:{self._suffixes.get(job_id, '')}:{job_id[-8:]}"
             job["trained_tokens"] = 4711
             job["result_files"] = [self._result()]
         if word == "failed":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 _TAIL_LINES = 15
 _TAIL_BYTES = 4000
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+GONE = ".gone-"
+"""What the name of a folder begins with that is being removed."""
 
 
 def require_posix() -> None:
@@ -50,6 +53,18 @@ def write_atomically(path: Path, text: str, *, durable: bool = False) -> None:
         raise
     if durable:
         sync(path.parent)
+
+
+def remove_tree(folder: Path) -> None:
+    """Removes a folder so that nobody ever takes half of it for the whole."""
+    gone = folder.with_name(f"{GONE}{folder.name}")
+    if gone.exists():  # we were killed right here
+        shutil.rmtree(gone)
+    if folder.is_dir():
+        folder.rename(gone)
+        shutil.rmtree(gone)
+    else:
+        folder.unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:

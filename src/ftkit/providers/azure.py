@@ -36,6 +36,12 @@ _SUFFIX_RULE = "Use 1 to 18 letters, digits, '_' and '-' (Azure's pages say 18 a
 _HINT = "Set AZURE_OPENAI_API_KEY, give api_key=..., or credential=DefaultAzureCredential()."
 _SCOPE = {True: "https://ai.azure.com/.default", False: "https://cognitiveservices.azure.com/.default"}
 """The scope of a token for the data plane: of the v1 dialect, and of the dated one."""
+_VARIABLES = {
+    "subscription_id": "AZURE_SUBSCRIPTION_ID",
+    "resource_group": "AZURE_RESOURCE_GROUP",
+    "account": "AZURE_OPENAI_ACCOUNT",
+}
+_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-preview)?")
 _SEEDS = 2**31 - 1
 _SERVABLE_PAUSE_S = 10.0
 
@@ -100,14 +106,17 @@ class AzureProvider(OpenAIWire):
         self._endpoint = _endpoint(endpoint, client)
         key = api_key or (None if credential else os.environ.get("AZURE_OPENAI_API_KEY"))
         version = api_version or os.environ.get("OPENAI_API_VERSION") or None
+        if version and not _VERSION.fullmatch(version):
+            hint = "Write one such as 2024-10-21, or leave it out: the v1 dialect needs none."
+            raise ConfigurationError(f"{version!r} is no api-version", hint=hint)
         client = client or _client(self._endpoint, key, version, credential, timeout_s)
         super().__init__(Line(client, _NAME, _HINT), processing_s)
         self._credential = credential
         self._management = management
         self._control = {
-            "subscription_id": subscription_id or os.environ.get("AZURE_SUBSCRIPTION_ID"),
-            "resource_group": resource_group or os.environ.get("AZURE_RESOURCE_GROUP"),
-            "account": account or os.environ.get("AZURE_OPENAI_ACCOUNT") or _resource(self._endpoint),
+            "subscription_id": subscription_id or os.environ.get(_VARIABLES["subscription_id"]),
+            "resource_group": resource_group or os.environ.get(_VARIABLES["resource_group"]),
+            "account": account or os.environ.get(_VARIABLES["account"]) or _resource(self._endpoint),
         }
         self._servable_s = servable_s
         self._poll_s = poll_s
@@ -205,11 +214,13 @@ class AzureProvider(OpenAIWire):
 
         if self._is_local:
             self._control = {name: value or "local" for name, value in self._control.items()}
-        missing = [name for name in ("resource_group", "account") if not self._control[name]]
+        needed = ("resource_group", "account", *([] if self._management else ["subscription_id"]))
+        missing = [name for name in needed if not self._control[name]]
         if missing:
-            variables = " and ".join(f"AZURE_{name.upper()}" for name in missing)
+            variables = " and ".join(_VARIABLES[name] for name in missing)
             message = f"deployments need {' and '.join(missing)}, which nobody told"
-            raise ConfigurationError(message, hint=f"Give them as keywords, or set {variables}.")
+            hint = f"Give them as keywords, or set {variables}. They need a login as well (az login), whatever the key."
+            raise ConfigurationError(message, hint=hint)
         return Account(
             self._management or self._management_client(),
             str(self._control["resource_group"]),
@@ -229,11 +240,7 @@ class AzureProvider(OpenAIWire):
             raise MissingExtraError("Deploying at Azure", "azure") from error
         if self._is_local:
             return self._loopback_client()
-        subscription = self._control["subscription_id"]
-        if not subscription:
-            hint = "Give subscription_id=..., or set AZURE_SUBSCRIPTION_ID."
-            raise ConfigurationError("deployments need a subscription, which nobody told", hint=hint)
-        return Client(self._credential or DefaultAzureCredential(), subscription)
+        return Client(self._credential or DefaultAzureCredential(), str(self._control["subscription_id"]))
 
     def _loopback_client(self) -> CognitiveServicesManagementClient:
         """`ftkit serve` has the control plane at the same address, and takes the same key for it."""

@@ -155,7 +155,10 @@ class OpenAIProvider(OpenAIWire):
         """Gives a model a name, and returns at once: OpenAI's models can be asked as they are."""
         if options:
             raise ConfigurationError(f"it has no option '{next(iter(options))}' for a deployment", hint="It has none.")
-        return self._aliases.put(name, *self._model_of(target))
+        model, source = self._model_of(target)
+        if isinstance(target, str):  # that of a job is there; what a user wrote may be none
+            self._line.ask(ModelBody, self._line.client.models.with_raw_response.retrieve, model)
+        return self._aliases.put(name, model, source)
 
     def get_deployment(self, name: str) -> Deployment:
         """Returns what a name stands for."""

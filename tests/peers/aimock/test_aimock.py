@@ -271,11 +271,14 @@ def test_all_methods_are_taken_and_a_second_page_follows_the_first(client: Clien
     ids=str,
 )
 def test_what_openai_does_not_have_is_refused_in_the_servers_own_words(
-    client: Client, server: Server, train: Path, wrong: dict[str, Any], words: str
+    client: Client, server: Server, train: Path, wrong: dict[str, Any], words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = client.upload(train, model=MODEL)
+    provider: Any = client.provider
+    right = provider._order
+    monkeypatch.setattr(provider, "_order", lambda request, key: {**right(request, key), **wrong})
     with pytest.raises(ProviderError, match=words):
-        client.provider.create_job(order(file, Supervised(), wrong), "key-1")
+        provider.create_job(order(file, Supervised()), "key-1")
     assert server.jobs() == []
 
 

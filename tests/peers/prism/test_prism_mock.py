@@ -45,7 +45,7 @@ from ftkit import (
     Supervised,
     TrainingFile,
 )
-from ftkit.providers._openai_wire.notes import Notes
+from ftkit.providers._notes import Notes
 from ftkit.providers._openai_wire.uploads import Sender
 from ftkit.providers.openai import OpenAIProvider
 
@@ -153,9 +153,13 @@ def test_a_job_with_everything_there_is_is_taken(provider: OpenAIProvider, log: 
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=str)
-def test_a_wrong_field_of_a_job_is_refused(provider: OpenAIProvider, log: Log, wrong: Any) -> None:
+def test_a_wrong_field_of_a_job_is_refused(
+    provider: OpenAIProvider, log: Log, wrong: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = provider._order
+    monkeypatch.setattr(provider, "_order", lambda request, key: {**right(request, key), **wrong})
     with pytest.raises(ProviderError) as refused:
-        create(provider, provider_options=wrong)
+        create(provider)
     assert refused.value.status_code == INVALID
     assert len(log.refused) == 1
 

@@ -9,7 +9,7 @@ from ftkit.errors import ConflictError, NotFoundError
 from ftkit.models import Deployment, DeploymentStatus
 
 if TYPE_CHECKING:
-    from ftkit.providers._openai_wire.notes import Notes
+    from ftkit.providers._notes import Notes
 
 
 class Aliases:

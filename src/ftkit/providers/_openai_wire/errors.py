@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _QUOTA_CODES = {"insufficient_quota", "quotaExceeded", "billing_hard_limit_reached", "exceeded_quota"}
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TOO_MANY = 401, 403, 404, 429
+_COLLECTIONS = {"jobs", "files", "models", "uploads"}
+_NOT_THERE = "See that it runs, that the network is there, and that the address (base_url or endpoint) is right."
 _MAY_NOT = "See the permissions of this key and of its project, and whether the service may be used from this network."
 
 
@@ -50,7 +52,8 @@ def translated(provider: str, where: str, hide: Callable[[str], str], hint: str 
         failure = ProviderUnavailableError(f"{where} did not answer in time", provider=provider)
     except (openai.APIConnectionError, httpx2.HTTPError) as error:
         cause = str(error.__cause__ or error)
-        failure = ProviderUnavailableError(f"{where} cannot be reached: {hide(cause)}", provider=provider)
+        message = f"{where} cannot be reached: {hide(cause)}"
+        failure = ProviderUnavailableError(message, provider=provider, hint=_NOT_THERE)
     except openai.APIError as error:  # told in the middle of a stream
         failure = ProviderUnavailableError(f"{where} broke off: {hide(error.message)}", provider=provider)
     except ValueError as error:  # half a JSON object; of a create that is no clear no, and must not pass for one
@@ -76,9 +79,14 @@ def _of_status(
     if status == _TOO_MANY:
         return RateLimitError(message, retry_after_s=retry_after_s(error.response.headers.get("retry-after")), **where)
     told = _MAY_NOT if status == _FORBIDDEN else None
-    if status == _NOT_FOUND and _said(error) is None:  # these services always say what is not there; others do not
-        told = f"Is {hide(str(error.request.url))} where the API is? See base_url or endpoint."
+    if status == _NOT_FOUND and _is_elsewhere(error):
+        told = f"Is {hide(str(error.request.url))} where the API is? See base_url (it often ends in /v1) or endpoint."
     return kind_of(status)(message, hint=told, **where)
+
+
+def _is_elsewhere(error: openai.APIStatusError) -> bool:
+    """Whether there is no API at all: it says what is not there, and a collection is always there."""
+    return _said(error) is None or error.request.url.path.rpartition("/")[2] in _COLLECTIONS
 
 
 def _message(error: openai.APIStatusError) -> str:

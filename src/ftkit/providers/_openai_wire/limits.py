@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftkit.methods import DPO, Method, Reinforcement, Supervised, near
-from ftkit.models import DatasetRules, Problem, RecordKind
+from ftkit.models import DatasetRules, Problem, RecordKind, Severity
 from ftkit.providers._openai_wire.bodies import known_hyperparameters
 from ftkit.providers._openai_wire.graders import grader_problems
 
@@ -87,10 +87,11 @@ def _reinforcement(request: JobRequest, method: Reinforcement) -> Iterator[Probl
         yield _problem("no-grader", "method.grader", "reinforcement needs a grader.", fix)
     else:
         yield from grader_problems(method.grader, "method.grader")
-    is_for_a_check = request.training_file.id == NOT_SENT and request.training_file.source_hash is None
-    if request.validation_file is None and not is_for_a_check:
-        message = "reinforcement needs a validation file."
-        yield _problem("no-validation-file", "validation_file", message, "Give one.")
+    if request.validation_file is None:
+        is_for_a_check = request.training_file.id == NOT_SENT and request.training_file.source_hash is None
+        severity = Severity.WARNING if is_for_a_check else Severity.ERROR
+        message, fix = "reinforcement needs a validation file.", "Give one, when you make the job."
+        yield Problem(severity=severity, code="no-validation-file", field="validation_file", message=message, fix=fix)
 
 
 NOT_SENT = "not-uploaded-yet"

@@ -49,8 +49,9 @@ class Line:
             raise ConfigurationError(
                 f"{provider}: {client.base_url} is no address of a service", hint="Write https://..."
             )
-        if isinstance(client.timeout, int | float) and not client.timeout > 0:
-            raise ConfigurationError(f"{provider}: timeout_s is a number of seconds above 0 (got {client.timeout})")
+        time_s: object = client.timeout
+        if isinstance(time_s, str) or (isinstance(time_s, int | float) and not time_s > 0):
+            raise ConfigurationError(f"{provider}: timeout_s is a number of seconds above 0 (got {time_s})")
 
     def errors(self) -> AbstractContextManager[None]:
         """Turns the package's exceptions into ours, for the time of a `with` block."""

@@ -22,6 +22,7 @@ from ftkit.errors import (
 from ftkit.home import state_folder
 from ftkit.models import Checkpoint, FineTuningJob, Page, Problem
 from ftkit.providers import _chat_wire
+from ftkit.providers._notes import Notes
 from ftkit.providers._openai_wire.accounts import Accounts
 from ftkit.providers._openai_wire.bodies import (
     KEY_LABEL,
@@ -38,7 +39,6 @@ from ftkit.providers._openai_wire.bodies import (
 )
 from ftkit.providers._openai_wire.limits import METHODS, rules_of
 from ftkit.providers._openai_wire.line import PAGE, Line
-from ftkit.providers._openai_wire.notes import Notes
 from ftkit.providers._openai_wire.uploads import Sender
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from ftkit.providers._notes import Notes
     from ftkit.providers._openai_wire.line import Line
-    from ftkit.providers._openai_wire.notes import Notes
 
 T = TypeVar("T")
 

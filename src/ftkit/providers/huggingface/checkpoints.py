@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from ftkit.models import Noun, UtcDatetime
-from ftkit.providers._disk import sync, write_atomically
+from ftkit.providers._disk import GONE, remove_tree, sync, write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 FOLDER = "checkpoints"
 _MARK = "complete.json"
-_GONE = ".gone-"
 _NAME = re.compile(r"checkpoint-(\d+)")
 
 
@@ -75,30 +74,18 @@ def mark_of(folder: Path) -> Mark | None:
 
 def drop_torn(job: Path) -> list[str]:
     """Removes the torn checkpoints of a job, and what was left of a removal; returns the names of the torn."""
-    for left in (job / FOLDER).glob(f"{_GONE}*"):  # we were killed while we removed it
+    for left in (job / FOLDER).glob(f"{GONE}*"):  # we were killed while we removed it
         shutil.rmtree(left)
     torn = [folder for folder in _folders(job) if mark_of(folder) is None]
     for folder in torn:
-        remove(folder)
+        remove_tree(folder)
     return [folder.name for folder in torn]
 
 
 def drop_old(job: Path, keep: int) -> None:
     """Removes the oldest checkpoints of a job. For after a new one was sealed, so that a whole one is always there."""
     for folder, _ in whole(job)[keep:]:
-        remove(folder)
-
-
-def remove(folder: Path) -> None:
-    """Removes a folder so that nobody ever takes half of it for the whole."""
-    gone = folder.with_name(f"{_GONE}{folder.name}")
-    if gone.exists():  # we were killed right here
-        shutil.rmtree(gone)
-    if folder.is_dir():
-        folder.rename(gone)
-        shutil.rmtree(gone)
-    else:
-        folder.unlink(missing_ok=True)
+        remove_tree(folder)
 
 
 def _folders(job: Path) -> list[Path]:

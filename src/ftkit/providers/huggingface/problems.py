@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ftkit.errors import ConfigurationError
 from ftkit.methods import DPO, Method, near
 from ftkit.models import Problem, Severity
-from ftkit.providers.huggingface.names import SUFFIX
+from ftkit.providers._local_jobs.names import SUFFIX
 from ftkit.providers.huggingface.options import LocalOptions
 from ftkit.providers.huggingface.resolve import model_problem
 

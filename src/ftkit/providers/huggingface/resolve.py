@@ -27,6 +27,11 @@ def is_folder(model: str) -> bool:
         return False
 
 
+def absolute(model: str) -> str:
+    """Returns the name of a model for other processes: a folder may be named relative to where we are."""
+    return str(Path(model).expanduser().resolve()) if is_folder(model) else model
+
+
 def model_problem(model: str) -> str | None:
     """Says what is certainly wrong with a model name, without asking anybody; None if it may be right."""
     if is_folder(model):

@@ -22,11 +22,11 @@ from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer  # pyright: ignore[
 from ftkit.methods import DPO
 from ftkit.models import EventLevel
 from ftkit.providers._disk import sync
+from ftkit.providers._local_jobs.names import ADAPTER, MODEL, TRAINING, VALIDATION, model_name
 from ftkit.providers.huggingface import checkpoints, hardware
 from ftkit.providers.huggingface.adapters import name_base
 from ftkit.providers.huggingface.data import Examples, read_examples
 from ftkit.providers.huggingface.encode import Encoded
-from ftkit.providers.huggingface.names import ADAPTER, MODEL, TRAINING, VALIDATION, model_name
 from ftkit.providers.huggingface.options import LocalOptions
 from ftkit.providers.huggingface.plan import TINY, Plan, longest, plan
 from ftkit.providers.huggingface.resolve import resolve_model

@@ -1,0 +1,32 @@
+"""Pushing a finished model to the Hub. AutoTrain's own push ends in silence where the repository is there already."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftkit.errors import MissingExtraError
+from ftkit.providers.huggingface._hub_errors import hub_errors
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def push(folder: Path, repo: str) -> str:
+    """Pushes a folder to a repository, which is made as a private one if need be, and returns its address.
+
+    The token is the Hub's own: HF_TOKEN, or that of `hf auth login`.
+
+    Raises:
+        MissingExtraError: huggingface_hub is not installed.
+        ProviderError: The Hub refuses it.
+        ProviderUnavailableError: The Hub cannot be reached.
+    """
+    try:
+        from huggingface_hub import HfApi
+    except ImportError as error:
+        raise MissingExtraError("Pushing to the Hub", "huggingface") from error
+    api = HfApi()
+    with hub_errors(repo):
+        url = api.create_repo(repo, private=True, exist_ok=True)
+        api.upload_folder(repo_id=repo, folder_path=folder, commit_message="Tuned with AutoTrain, through ftkit")
+    return str(url)

@@ -1,0 +1,98 @@
+"""What makes a Space, inside AutoTrain's own environment: `python remote.py CONFIG.yml`, in a folder with the data.
+
+AutoTrain's own parser reads the recipe, its own code lays out the data and pushes them, and its own backend makes the
+Space. The token comes in HF_TOKEN, and is put in after the recipe was read: no file holds it. What is begun, and how it
+ended, is told in lines of JSON on standard output, where nothing else may write. Nothing of ftkit can be imported here.
+
+Nothing that costs is begun for somebody who has gone; what was begun is finished, since half a Space trains nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import traceback
+from typing import Any
+from urllib.parse import urlsplit
+
+
+class Report:
+    """The way back: standard output as it was, while whatever else is printed goes to the log."""
+
+    def __init__(self) -> None:
+        self._fd = os.dup(1)
+        os.dup2(2, 1)
+
+    def tell(self, kind: str, **fields: Any) -> None:
+        """Tells one thing.
+
+        Raises:
+            BrokenPipeError: Nobody listens any more.
+        """
+        line = json.dumps({"kind": kind, **fields}, default=str)
+        os.write(self._fd, line.encode() + b"\n")
+
+
+def make(config: str, report: Report) -> None:
+    """Pushes the data, and makes the Space."""
+    from autotrain.parser import AutoTrainConfigParser
+    from autotrain.project import AutoTrainProject, llm_munge_data
+    from autotrain.trainers.clm.params import LLMTrainingParams
+
+    parser = AutoTrainConfigParser(config)
+    params = LLMTrainingParams(**parser.parsed_config)
+    params.token = os.environ["HF_TOKEN"]
+    folder = params.data_path
+    report.tell("begun", what="data")
+    params = llm_munge_data(params, local=False)
+    if params.data_path == folder:  # it passes over what it does not find
+        message = f"AutoTrain found no data in {folder}"
+        raise ValueError(message)
+    report.tell("begun", what="space")
+    AutoTrainProject(params=params, backend=parser.backend).create()
+
+
+def failure(error: BaseException) -> dict[str, Any]:
+    """Tells an error: the Hub's answer where there was one, wherever in its causes it is."""
+    told: dict[str, Any] = {"error": f"{type(error).__name__}: {error}", "unreachable": False}
+    link: BaseException | None = error
+    while link is not None:
+        response = getattr(link, "response", None)
+        if response is not None:
+            return told | answer(link, response)
+        is_requests = any(base.__module__ == "requests.exceptions" for base in type(link).__mro__)
+        told["unreachable"] |= is_requests or isinstance(link, (ConnectionError, TimeoutError))
+        link = link.__cause__ or link.__context__
+    return told
+
+
+def answer(error: BaseException, response: Any) -> dict[str, Any]:
+    """Tells what the Hub answered, and to what."""
+    headers = response.headers
+    return {
+        "status": response.status_code,
+        "path": urlsplit(str(response.request.url)).path,
+        "error": getattr(error, "server_message", None) or str(error),
+        "request_id": headers.get("x-request-id") or headers.get("X-Amzn-Trace-Id"),
+        "retry_after": headers.get("retry-after"),
+    }
+
+
+def main(config: str) -> int:
+    """Makes a Space, and tells how it ended."""
+    report = Report()
+    try:
+        make(config, report)
+        report.tell("done")
+    except BaseException as error:  # all of it is told; the status alone would not say what
+        traceback.print_exc()
+        with contextlib.suppress(OSError):
+            report.tell("failed", **failure(error))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,118 @@
+"""The one place where what the Hub answers about Spaces becomes an error of ours. No secret gets through."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from ftkit.errors import (
+    CredentialsError,
+    FtkitError,
+    ProviderError,
+    ProviderUnavailableError,
+    QuotaError,
+    RateLimitError,
+)
+from ftkit.providers._http_errors import kind_of, raise_alone, retry_after_s
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    import httpx2
+    from huggingface_hub.errors import HfHubHTTPError
+
+NAME = "autotrain"
+TOKEN_HINT = "Set HF_TOKEN to a token that may write (https://huggingface.co/settings/tokens), or give token=..."  # noqa: S105 - a hint
+_MAY_NOT = "See that the token may write, and that it may do so for this user or organisation."
+_PAY = "Add a payment method, or credits, at https://huggingface.co/settings/billing."
+_UNAUTHORIZED, _PAYMENT, _FORBIDDEN, _TOO_MANY = 401, 402, 403, 429
+
+_ANSWER_S = 60.0
+_ASKING: ContextVar[bool] = ContextVar("_ASKING", default=False)
+
+
+def refusal(
+    status: int, message: str, *, request_id: str | None = None, retry_after: str | None = None
+) -> ProviderError | CredentialsError:
+    """Returns the error that an answer of the Hub's stands for.
+
+    Args:
+        status: Its HTTP status.
+        message: Its words, without secrets.
+        request_id: The Hub's id of the request.
+        retry_after: What it says of when to ask again.
+    """
+    if status == _UNAUTHORIZED:
+        return CredentialsError(f"{NAME}: the Hub refused the token: {message}", hint=TOKEN_HINT)
+    where: dict[str, Any] = {"provider": NAME, "status_code": status, "request_id": request_id}
+    if status == _PAYMENT:
+        return QuotaError(message, hint=_PAY, **where)
+    if status == _TOO_MANY:
+        return RateLimitError(message, retry_after_s=retry_after_s(retry_after), **where)
+    return kind_of(status)(message, hint=_MAY_NOT if status == _FORBIDDEN else None, **where)
+
+
+@contextmanager
+def hub_asked(hide: Callable[[str], str]) -> Generator[None]:
+    """Turns what huggingface_hub raises into an error of ours, and lets no request wait for ever.
+
+    Args:
+        hide: Takes out of a text what must not be told.
+
+    Raises:
+        ProviderError: See `refusal`; what did not come back at all is a `ProviderUnavailableError`.
+        CredentialsError: The token is refused.
+    """
+    import httpx2
+    from huggingface_hub.errors import HfHubHTTPError
+
+    failure: FtkitError
+    try:
+        with _limited():
+            yield
+    except FtkitError:
+        raise
+    except HfHubHTTPError as error:
+        failure = _of_answer(error, hide)
+    except (httpx2.HTTPError, OSError) as error:
+        said = hide(str(error) or type(error).__name__)
+        failure = ProviderUnavailableError(f"the Hub cannot be reached: {said}", provider=NAME)
+    except (ValueError, KeyError, TypeError) as error:
+        said = hide(f"{type(error).__name__}: {error}")
+        failure = ProviderUnavailableError(f"what the Hub sent cannot be read: {said}", provider=NAME)
+    else:
+        return
+    raise_alone(failure)
+
+
+def _of_answer(error: HfHubHTTPError, hide: Callable[[str], str]) -> ProviderError | CredentialsError:
+    headers = error.response.headers
+    message = hide(error.server_message or str(error).strip().partition("\n")[0])
+    return refusal(
+        error.response.status_code,
+        message,
+        request_id=headers.get("x-request-id") or headers.get("x-amzn-trace-id"),
+        retry_after=headers.get("retry-after"),
+    )
+
+
+@contextmanager
+def _limited() -> Generator[None]:
+    """Puts a limit on each of our own requests; huggingface_hub's client, which is the whole process's, has none."""
+    from huggingface_hub import get_session
+
+    hooks = get_session().event_hooks["request"]
+    if _limit not in hooks:
+        hooks.append(_limit)
+    before = _ASKING.set(True)
+    try:
+        yield
+    finally:
+        _ASKING.reset(before)
+
+
+def _limit(request: httpx2.Request) -> None:
+    given: dict[str, float | None] = request.extensions.get("timeout") or {}
+    if _ASKING.get() and not any(given.values()):
+        request.extensions["timeout"] = dict.fromkeys(("connect", "read", "write", "pool"), _ANSWER_S)

@@ -1,0 +1,238 @@
+"""What is asked of the Hub about Spaces that AutoTrain trains in, and about what comes of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
+
+from ftkit.errors import (
+    ConfigurationError,
+    CredentialsError,
+    FtkitError,
+    MissingExtraError,
+    NotFoundError,
+    ProviderUnavailableError,
+)
+from ftkit.providers._http_errors import plain
+from ftkit.providers.autotrain.spaces_errors import NAME, TOKEN_HINT, hub_asked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from huggingface_hub import HfApi, SpaceInfo, SpaceRuntime
+
+PREFIX = "autotrain-"
+"""What AutoTrain puts before the name of a project, for its Space."""
+
+_OURS = f"{PREFIX}ftkit-"
+_WEIGHTS = ".safetensors"
+_VERDICTS = {"training has failed": False, "training has finished successfully": True}
+"""What AutoTrain calls the discussion that it opens in a Space at the end of a training (0.8.36)."""
+_CENTS = Decimal("0.0001")
+_HOURS = {"hour": Decimal(1), "minute": Decimal(60), "second": Decimal(3600)}
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """A Space, as the Hub knows it.
+
+    Attributes:
+        project: AutoTrain's name for the project.
+        stage: The Hub's word for where it stands.
+        created_at: When it was made.
+    """
+
+    project: str
+    stage: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What AutoTrain wrote at the end.
+
+    Attributes:
+        title: In its own words.
+        succeeded: Whether it says that the training succeeded.
+        at: When it was written.
+    """
+
+    title: str
+    succeeded: bool
+    at: datetime
+
+
+class SpacesHub:
+    """The Hub, for one user or organisation.
+
+    Args:
+        api: The package's client.
+        token: Its token, to be kept out of what is told.
+        username: The owner of the Spaces; whoever the token belongs to if None.
+    """
+
+    def __init__(self, api: HfApi, token: str, username: str | None) -> None:
+        self._api = api
+        self._token = token
+        self._username = username
+
+    @property
+    def endpoint(self) -> str:
+        """Where the Hub is."""
+        return self._api.endpoint
+
+    @property
+    def host(self) -> str:
+        """Its host."""
+        return urlsplit(self.endpoint).netloc
+
+    @cached_property
+    def user(self) -> str:
+        """The owner of the Spaces. It is asked for once, where nobody has said it."""
+        if self._username is not None:
+            return self._username
+        with self._asked():
+            whoami = cast("Callable[[], dict[str, Any]]", self._api.whoami)  # pyright: ignore[reportUnknownMemberType]
+            return str(whoami()["name"])
+
+    def hide(self, text: str) -> str:
+        """Returns a text without the token, and no longer than anybody reads."""
+        return plain(text, [self._token])
+
+    def space_id(self, project: str) -> str:
+        """Returns the Hub's name of a project's Space."""
+        return f"{self.user}/{PREFIX}{project}"
+
+    def model_id(self, project: str) -> str:
+        """Returns the Hub's name of a project's model."""
+        return f"{self.user}/{project}"
+
+    def address(self, project: str) -> str:
+        """Returns where a person finds a project's Space."""
+        return f"{self.endpoint}/spaces/{self.space_id(project)}"
+
+    # -- Spaces --------------------------------------------------------------------------------------------------
+
+    def space(self, project: str) -> Space | None:
+        """Reads a Space; None if the Hub says that it is not there."""
+        name = self.space_id(project)
+        try:
+            with self._asked():
+                runtime = self._api.get_space_runtime(name)
+                return _space(project, self._api.space_info(name, expand=["createdAt"]), runtime)
+        except NotFoundError:
+            return None
+
+    def spaces(self) -> list[Space]:
+        """Lists our Spaces, newest first."""
+        found: list[Space] = []
+        with self._asked():
+            listed = self._api.list_spaces(author=self.user, search=_OURS, expand=["createdAt", "runtime"])
+            for info in listed:
+                owner, _, name = info.id.partition("/")
+                if owner == self.user and name.startswith(_OURS):
+                    runtime = info.runtime or self._api.get_space_runtime(info.id)
+                    found.append(_space(name.removeprefix(PREFIX), info, runtime))
+        return sorted(found, key=lambda space: (space.created_at, space.project), reverse=True)
+
+    def pause(self, project: str) -> None:
+        """Stops a Space. What is paused costs nothing."""
+        with self._asked():
+            self._api.pause_space(self.space_id(project))
+
+    def log(self, project: str, *, build: bool = False) -> list[str]:
+        """Reads what a Space has printed so far, or what was printed when it was built; nothing if it tells nothing."""
+        try:
+            with self._asked():
+                return list(self._api.fetch_space_logs(self.space_id(project), build=build))
+        except NotFoundError:
+            return []
+
+    # -- what comes of them --------------------------------------------------------------------------------------
+
+    def has_weights(self, project: str) -> bool:
+        """Whether the model of a project is there, with its weights: AutoTrain makes its repository long before."""
+        try:
+            with self._asked():
+                tree = self._api.list_repo_tree(self.model_id(project))
+                return any(entry.path.endswith(_WEIGHTS) for entry in tree)
+        except NotFoundError:
+            return False
+
+    def verdict(self, project: str) -> Verdict | None:
+        """Returns what AutoTrain wrote at the end of a training, if it did."""
+        found: Verdict | None = None
+        try:
+            with self._asked():
+                for each in self._api.get_repo_discussions(self.space_id(project), repo_type="space"):
+                    for words, succeeded in _VERDICTS.items():
+                        if words in each.title and (found is None or each.created_at > found.at):
+                            found = Verdict(each.title, succeeded, each.created_at)
+        except ProviderUnavailableError:
+            raise
+        except FtkitError:  # discussions can be switched off
+            return None
+        return found
+
+    def delete_model(self, project: str) -> None:
+        """Deletes the repository of a project's model.
+
+        Raises:
+            NotFoundError: It is not there.
+        """
+        with self._asked():
+            self._api.delete_repo(self.model_id(project))
+
+    def price_per_hour(self, hardware: str) -> Decimal | None:
+        """Asks what a Space costs, in USD an hour; None if the Hub does not say."""
+        try:
+            with self._asked():
+                for each in self._api.list_spaces_hardware():
+                    if each.name == hardware and each.unit_label in _HOURS:
+                        return (Decimal(str(each.unit_cost_usd)) * _HOURS[each.unit_label]).quantize(_CENTS)
+        except FtkitError:  # a training that can be had is not refused for that
+            return None
+        return None
+
+    # -- inside --------------------------------------------------------------------------------------------------
+
+    def _asked(self) -> AbstractContextManager[None]:
+        return hub_asked(self.hide)
+
+
+def client_and_token(hub: HfApi | None, token: str | None) -> tuple[HfApi, str]:
+    """Returns huggingface_hub's client, and its token, for the process in AutoTrain's environment needs that, too.
+
+    Args:
+        hub: A ready-made client.
+        token: A token, in place of that; the one that huggingface_hub finds if both are None.
+
+    Raises:
+        ConfigurationError: Both are given.
+        CredentialsError: There is no token, or it cannot be one.
+        MissingExtraError: huggingface_hub is not installed.
+    """
+    try:
+        from huggingface_hub import HfApi, get_token
+    except ImportError as error:
+        raise MissingExtraError("AutoTrain on Spaces", "huggingface") from error
+    if hub is not None and token is not None:
+        raise ConfigurationError("a ready-made client has its own token")
+    given = hub.token if hub is not None else token
+    found = given if isinstance(given, str) else None if given is False else get_token()
+    if not found:
+        raise CredentialsError(f"{NAME}: there is no token for the Hub", hint=TOKEN_HINT)
+    if not (found.isascii() and found.isprintable() and " " not in found):
+        message = f"{NAME}: the token holds a line break, a blank or a letter that no token has"
+        raise CredentialsError(message, hint="Read it with .strip(), if it comes from a file.")
+    return hub if hub is not None else HfApi(token=found), found
+
+
+def _space(project: str, info: SpaceInfo, runtime: SpaceRuntime) -> Space:
+    made = info.created_at or datetime.fromtimestamp(0, UTC)
+    return Space(project, str(getattr(runtime.stage, "value", runtime.stage)), made)
