@@ -252,7 +252,7 @@ def test_a_good_request_has_no_problems(model: Path) -> None:
 def test_a_hyperparameter_that_came_to_a_method_and_not_to_local_training_is_named_with_the_one_that_was_meant(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("ftkit.providers.huggingface.problems._KNOWN", ("n_epochs", "learning_rate"))
+    monkeypatch.setattr("ftkit.providers._local_jobs.checks.HYPERPARAMETERS", ("n_epochs", "learning_rate"))
     [problem] = problems(Supervised(learning_rate_multiplier=2.0))
     assert (problem.code, problem.field) == ("unknown-hyperparameter", "method.learning_rate_multiplier")
     assert "did you mean 'learning_rate'?" in problem.message

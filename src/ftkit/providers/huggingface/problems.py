@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ftkit.errors import ConfigurationError
-from ftkit.methods import DPO, Method, near
+from ftkit.methods import DPO
 from ftkit.models import Problem, Severity
-from ftkit.providers._local_jobs.names import SUFFIX
+from ftkit.providers._local_jobs import checks
 from ftkit.providers.huggingface.options import LocalOptions
-from ftkit.providers.huggingface.resolve import model_problem
+from ftkit.providers.huggingface.resolve import HOW_TO_NAME, model_problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from ftkit.methods import Method
     from ftkit.models import JobRequest
-
-_KNOWN = ("n_epochs", "batch_size", "learning_rate", "learning_rate_multiplier", "lora")
 
 
 def problems_of(request: JobRequest, methods: Iterable[type[Method]]) -> list[Problem]:
@@ -30,44 +28,16 @@ def problems_of(request: JobRequest, methods: Iterable[type[Method]]) -> list[Pr
 
 
 def _problems(request: JobRequest, methods: frozenset[type[Method]]) -> Iterator[Problem]:
-    yield from _of_model(request)
-    if type(request.method) not in methods:
-        known = ", ".join(sorted(str(method.model_fields["type"].default) for method in methods))
-        message = f"it has no method '{request.method.type}'."
-        yield Problem(code="unsupported-method", field="method", message=message, fix=f"It has: {known}.")
+    yield from checks.of_model(model_problem(request.model), HOW_TO_NAME)
+    unknown = list(checks.of_method(request.method, methods))
+    if unknown:
+        yield from unknown
         return
-    yield from _of_hyperparameters(request.method)
-    if request.suffix is not None and not SUFFIX.fullmatch(request.suffix):
-        fix = "Use 1 to 64 letters, digits, '.', '_' and '-'."
-        yield Problem(code="bad-suffix", field="suffix", message=f"'{request.suffix}' cannot be a suffix.", fix=fix)
-    try:
-        options = LocalOptions(**request.provider_options)
-    except ConfigurationError as error:
-        for line in str(error).splitlines():
-            yield Problem(code="bad-option", field="provider_options", message=line, fix="Mend it, or leave it out.")
-        return
-    yield from _of_options(request, options)
-
-
-def _of_model(request: JobRequest) -> Iterator[Problem]:
-    problem = model_problem(request.model)
-    if problem:
-        fix = "Name a model of the Hub (organisation/model), a folder that holds one, or 'ftkit/small'."
-        yield Problem(code="unknown-model", field="model", message=f"{problem}.", fix=fix)
-
-
-def _of_hyperparameters(method: Method) -> Iterator[Problem]:
-    known = (*_KNOWN, "beta") if isinstance(method, DPO) else _KNOWN
-    for name in method.hyperparameters():
-        if name not in known:
-            message = f"local training has no hyperparameter '{name}'{near(name, known) or '.'}"
-            fix = f"It has: {', '.join(known)}."
-            yield Problem(code="unknown-hyperparameter", field=f"method.{name}", message=message, fix=fix)
-    given = method.hyperparameters()
-    if "learning_rate" in given and given.get("learning_rate_multiplier", "auto") != "auto":
-        message = "learning_rate and learning_rate_multiplier say two different things."
-        fix = "Leave one of them out."
-        yield Problem(code="two-learning-rates", field="method.learning_rate_multiplier", message=message, fix=fix)
+    known = (*checks.HYPERPARAMETERS, *(["beta"] if isinstance(request.method, DPO) else []))
+    yield from checks.of_hyperparameters(request.method, known, "local training")
+    yield from checks.of_suffix(request)
+    wrong = list(checks.of_options(request, LocalOptions))
+    yield from wrong or _of_options(request, LocalOptions(**request.provider_options))
 
 
 def _of_options(request: JobRequest, options: LocalOptions) -> Iterator[Problem]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _HUB_NAME = re.compile(r"(?!.*(--|\.\.|\.git$))(?=.{1,96}$)\w([\w.-]*\w)?(/\w([\w.-]*\w)?)?", re.ASCII)
 _TOKENIZER_FILES = ["tokenizer*", "special_tokens_map.json", "chat_template*", "vocab*", "merges.txt", "config.json"]
+HOW_TO_NAME = "Name a model of the Hub (organisation/model), a folder that holds one, or 'ftkit/small'."
 
 
 def is_folder(model: str) -> bool:
