@@ -21,16 +21,15 @@ QUESTION = [
 
 
 def run(client: Client, recipe: recipes.Recipe) -> None:
-    """Runs the recipe, shows the log, and asks the model before and after."""
-    with client.deployed(recipe.model, name="before") as deployment:
-        print("before:", client.chat(deployment, QUESTION, temperature=0, max_tokens=40).text)
+    """Runs the recipe, shows the log, and asks the base model and the tuned one."""
     job = recipes.run(recipe, client)
     losses = [row.train_loss for row in client.results(job) if row.train_loss is not None]
     print(f"{job.fine_tuned_model}: loss {losses[0]:.2f} -> {losses[-1]:.2f} in {len(losses)} steps; the log ends:")
     for event in list(client.follow(job))[-3:]:
         print(f"  {event.message}")
-    with client.deployed(job, name="after") as deployment:
-        print("after:", client.chat(deployment, QUESTION, temperature=0, max_tokens=40).text)
+    for name, target in (("before", recipe.model), ("after", job)):
+        with client.deployed(target, name=name) as deployment:
+            print(f"{name}:", client.chat(deployment, QUESTION, temperature=0, max_tokens=40).text)
 
 
 def main() -> None:

@@ -6,7 +6,9 @@ import io
 import json
 import logging
 import os
+import signal
 import subprocess
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from autotrain_tools import CASES, chats, texts, write
-from hub_standin import HANG, RESET, TOKEN, USER, HubStandIn, Repo, error
+from hub_standin import HANG, HANG_S, RESET, TOKEN, USER, HubStandIn, Repo, error
 from spaces_tools import MODEL, SEEN, files_with, online, quick_python, script, spaces_of, standing, watched
 
 from ftkit import Client, JobFailedError, LoRA, Supervised
@@ -108,6 +110,14 @@ def test_a_job_is_a_private_space_with_the_data_beside_it(
     assert params["push_to_hub"] is True
     rows = hub.dataset(job.id).files["train.jsonl"].decode().splitlines()
     assert [json.loads(row) for row in rows] == chats(20)
+
+
+def test_the_backend_is_what_tells_the_client_where_to_train(hub: HubStandIn, train: Path, tmp_path: Path) -> None:
+    given: dict[str, Any] = {"python": quick_python(tmp_path), "hub": hub.api(), "ledger": Ledger(tmp_path / "ledger")}
+    client = Client("autotrain", backend="spaces-l4x1", username=USER, **given)
+    job = client.create_job(model="small", training_file=client.upload(train, model="small"))
+    assert hub.space(job.id).asked["hardware"] == "l4x1"
+    assert job.model == MODEL, "which is what small means on the Hub"
 
 
 def test_the_token_is_in_no_file_no_argument_and_no_note(
@@ -209,8 +219,10 @@ def test_an_autotrain_that_does_not_start_says_why(hub: HubStandIn, train: Path,
 def test_a_making_that_takes_too_long_is_ended_and_unclear(hub: HubStandIn, train: Path, tmp_path: Path) -> None:
     hub.losing["POST create space"] = [HANG]
     provider = spaces_of(hub, quick_python(tmp_path), making_s=1.5)
+    began = time.monotonic()
     with pytest.raises(ProviderUnavailableError, match="may be there"):
         made(provider, train)
+    assert time.monotonic() - began < HANG_S
     assert provider.find_job(KEY, order(provider, train), datetime.now(UTC)) is not None
 
 
@@ -234,6 +246,36 @@ def test_nothing_is_begun_for_somebody_who_has_gone_and_what_was_begun_is_finish
         process.wait(timeout=30)
     assert hub.creates == creates
     assert ["Dockerfile" in space.files for space in hub.spaces()] == [True] * creates
+
+
+INTERRUPTED = """
+import sys
+from huggingface_hub import HfApi
+from ftkit import JobRequest
+from ftkit.providers.autotrain.spaces import AutoTrainSpaces
+
+endpoint, token, python, order = sys.argv[1:]
+hub = HfApi(endpoint=endpoint, token=token)
+provider = AutoTrainSpaces(backend="spaces-t4-small", username="me", hub=hub, python=python)
+provider.create_job(JobRequest.model_validate_json(order), "v1:4711")
+"""
+
+
+def test_ctrl_c_leaves_no_half_of_a_space(
+    provider: AutoTrainSpaces, hub: HubStandIn, train: Path, tmp_path: Path
+) -> None:
+    request = order(provider, train)
+    given = [hub.url, TOKEN, str(quick_python(tmp_path)), request.model_dump_json()]
+    command = [sys.executable, "-c", INTERRUPTED, *given]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True) as process:
+        hub.watching["POST create space"] = lambda: os.killpg(process.pid, signal.SIGINT)
+        told = cast("bytes", process.communicate(timeout=60)[1]).decode()
+    assert told.rstrip().endswith("KeyboardInterrupt")
+    deadline = time.monotonic() + 10
+    while provider.get_job(PROJECT).provider_status != "BUILDING" and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert "Dockerfile" in hub.space(PROJECT).files
+    assert hub.creates == 1
 
 
 def test_the_price_is_told_before_anything_costs(
@@ -370,6 +412,9 @@ def test_another_machine_finds_the_job_and_tells_what_the_hub_tells(
     assert elsewhere.identity() == provider.identity()
     found = elsewhere.find_job(KEY, order(provider, train), datetime.now(UTC))
     assert found == job
+    hub.end(job.id, succeeded=True)
+    provider.delete_model(f"{USER}/{job.id}")
+    assert elsewhere.get_job(job.id).status is JobStatus.SUCCEEDED, "the discussion says so"
 
 
 def test_all_jobs_are_listed_whatever_the_pages_of_the_hub(
@@ -529,8 +574,13 @@ def test_what_a_space_cannot_see_is_refused(provider: AutoTrainSpaces, tmp_path:
     options = {"push_to_hub": "me/other"}
     (problem,) = provider.problems(good.model_copy(update={"provider_options": options}))
     assert problem.field == "provider_options.push_to_hub"
-    (problem,) = provider.problems(good.model_copy(update={"suffix": "mine"}))
-    assert (problem.severity, problem.field) == (Severity.WARNING, "suffix")
+    warned = provider.problems(good.model_copy(update={"suffix": "mine", "seed": 7}))
+    assert [(problem.severity, problem.field) for problem in warned] == [
+        (Severity.WARNING, "suffix"),
+        (Severity.WARNING, "seed"),
+    ]
+    wrong = provider.problems(good.model_copy(update={"provider_options": {"quantization": ["int4"]}}))
+    assert {problem.code for problem in wrong} == {"bad-option"}
     assert provider.problems(good) == []
 
 

@@ -140,9 +140,13 @@ def test_places_in_openai_s_preferences_have_openai_s_names() -> None:
     assert path(At("tools")) == "input.tools"
 
 
+OUR_LAYOUTS = ("chat", "ftkit", "openai-item", "openai-preference")
+"""Those that come with the data sets. A provider's own may say a record in a way that nobody reads back."""
+
+
 @given(data=st.data())
 def test_every_layout_reads_back_as_the_record_it_holds(data: st.DataObject) -> None:
-    layout = LAYOUTS[data.draw(st.sampled_from(sorted(LAYOUTS)))]
+    layout = LAYOUTS[data.draw(st.sampled_from(OUR_LAYOUTS))]
     kind = data.draw(st.sampled_from(sorted(layout.kinds)))
     record = data.draw(ITEMS if kind is RecordKind.ITEM else OF_KIND[kind])
     assert normal(record, prefer={kind}).record == record

@@ -48,14 +48,8 @@ def _row(record: Mapping[str, Any]) -> dict[str, Any]:
         prompt: list[dict[str, Any]] = record["prompt"]
         asked = next((each["content"] for each in reversed(prompt) if each["role"] == "user"), "")
         chosen, rejected = ([*prompt, *record[side]] for side in ("chosen", "rejected"))
-        return {"prompt": asked, "chosen": list(map(_message, chosen)), "rejected": list(map(_message, rejected))}
-    if "messages" in record:
-        return {"messages": list(map(_message, record["messages"]))}
-    return {"text": record["text"]}
-
-
-def _message(message: Mapping[str, Any]) -> dict[str, Any]:
-    return {"role": message["role"], "content": message["content"]}
+        return {**record, "prompt": asked, "chosen": chosen, "rejected": rejected}
+    return dict(record)
 
 
 register_layout(Layout(LAYOUT, frozenset({RecordKind.CHAT, RecordKind.TEXT, RecordKind.PREFERENCE}), _row))

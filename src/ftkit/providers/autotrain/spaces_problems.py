@@ -34,7 +34,10 @@ def spaces_problems_of(request: JobRequest, hardware: str) -> Iterator[Problem]:
             yield problem
     if request.suffix is not None:
         message = "The name of the model on the Hub comes from the request alone; the suffix is kept on this machine."
-        yield Problem(severity=Severity.WARNING, code="not-used", field="suffix", message=message, fix="Leave it out.")
+        yield _not_used("suffix", message)
+    if request.seed is not None:
+        message = "AutoTrain's trainers drop the seed; what mends that on this machine is not in a Space."
+        yield _not_used("seed", message)
     yield from _of_options(request, hardware)
 
 
@@ -48,13 +51,17 @@ def _of_options(request: JobRequest, hardware: str) -> Iterator[Problem]:
         message = f"'{reference}' is on this machine, where a Space cannot see it."
         yield _bad("model_ref", message, "Name a model of the Hub.")
     for name in _NEEDS_GPU if is_cpu(hardware) else ():
-        if options.get(name) not in {None, False, "none"}:
+        if options.get(name) not in (None, False, "none"):
             yield _bad(name, f"{hardware} has no GPU, which that needs.", "Choose other hardware, or leave it out.")
 
 
 def is_cpu(hardware: str) -> bool:
     """Whether hardware has no GPU."""
     return hardware.startswith("cpu-")
+
+
+def _not_used(field: str, message: str) -> Problem:
+    return Problem(severity=Severity.WARNING, code="not-used", field=field, message=message, fix="Leave it out.")
 
 
 def _bad(name: str, message: str, fix: str) -> Problem:

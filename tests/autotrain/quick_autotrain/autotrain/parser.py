@@ -11,6 +11,7 @@ class AutoTrainConfigParser:
 
     def __init__(self, path: str) -> None:
         config = json.loads(Path(path).read_text(encoding="utf-8"))
+        print(f"INFO | Using backend: {config['backend']}")  # noqa: T201 - AutoTrain logs to standard output
         self.backend = config["backend"]
         data = {name: config["data"][name] for name in ("train_split", "valid_split", "chat_template")}
         named = {"model": config["base_model"], "data_path": config["data"]["path"]}

@@ -9,7 +9,6 @@ Nothing that costs is begun for somebody who has gone; what was begun is finishe
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import sys
@@ -88,8 +87,7 @@ def main(config: str) -> int:
         report.tell("done")
     except BaseException as error:  # all of it is told; the status alone would not say what
         traceback.print_exc()
-        with contextlib.suppress(OSError):
-            report.tell("failed", **failure(error))
+        report.tell("failed", **failure(error))
         return 1
     return 0
 
