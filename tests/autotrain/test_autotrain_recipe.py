@@ -62,6 +62,7 @@ def test_every_hyperparameter_arrives_under_autotrains_name() -> None:
         "merge_adapter": True,
         "epochs": 2,
         "batch_size": 4,
+        "gradient_accumulation": 1,
         "lr": 1e-4,
         "dpo_beta": 0.2,
         "seed": 11,
@@ -75,6 +76,16 @@ def test_every_hyperparameter_arrives_under_autotrains_name() -> None:
     relative = config(Supervised(learning_rate_multiplier=2.0, n_epochs="auto", batch_size="auto"))["params"]
     assert relative == {"logging_steps": 1, "merge_adapter": True, "lr": 6e-5, "peft": False}
     assert config(Supervised(lora=True), provider_options={"quantization": "none"})["params"]["quantization"] is None
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "parts", "made"), [(None, None, {}), (8, None, (8, 1)), (8, 4, (2, 4)), (None, 3, (None, 3))]
+)
+def test_a_batch_is_the_examples_of_a_step(batch_size: int | None, parts: int | None, made: Any) -> None:
+    options = {} if parts is None else {"gradient_accumulation": parts}
+    params = config(Supervised(batch_size=batch_size), provider_options=options)["params"]
+    found = (params.get("batch_size"), params.get("gradient_accumulation"))
+    assert found == (made or (None, None))
 
 
 def test_every_option_arrives() -> None:
@@ -99,6 +110,8 @@ def test_what_it_cannot_do_is_refused_and_what_it_passes_over_is_told(tmp_path: 
     assert problems(tmp_path, request(Supervised(), validation_file=FILE)) == {"validation_file": Severity.WARNING}
     assert problems(tmp_path, request(Reinforcement())) == {"method": Severity.ERROR}
     assert problems(tmp_path, request(ORPO(beta=0.1))) == {"method.beta": Severity.ERROR}
+    parts = request(Supervised(batch_size=6), provider_options={"gradient_accumulation": 4})
+    assert problems(tmp_path, parts) == {"provider_options.gradient_accumulation": Severity.ERROR}
     wrong = request(DPO(), provider_options={"trainer": "sft", "quantization": "int4"})
     assert problems(tmp_path, wrong) == {
         "provider_options.trainer": Severity.ERROR,

@@ -238,7 +238,7 @@ def test_supervised_with_messages() -> None:
     recipe = read(SFT)
     assert (recipe.model, recipe.suffix, recipe.seed) == ("meta-llama/Llama-3.2-1B-Instruct", "sums-sft", None)
     assert recipe.method == Supervised(
-        n_epochs=2, batch_size=1, learning_rate=1e-5, lora=LoRA(target_modules="all-linear")
+        n_epochs=2, batch_size=8, learning_rate=1e-5, lora=LoRA(target_modules="all-linear")
     )
     assert (recipe.train, recipe.split, recipe.columns) == ("acme/sums", "train", {"messages": "messages"})
     assert (recipe.provider, recipe.provider_settings, recipe.source) == ("autotrain", {}, "recipe.yml")
@@ -263,7 +263,7 @@ def test_supervised_with_messages() -> None:
 
 def test_text_for_the_generic_trainer() -> None:
     recipe = read(GENERIC)
-    assert recipe.method == Supervised(n_epochs=3, batch_size=2, learning_rate=3e-5)
+    assert recipe.method == Supervised(n_epochs=3, batch_size=2 * 4, learning_rate=3e-5)  # 4 parts, as AutoTrain has it
     assert (recipe.split, recipe.columns) == ("default:train", {"text": "text"})
     assert recipe.provider_settings == {}
     options = {"add_eos_token": False, "optimizer": "adamw_torch", "mixed_precision": "fp16"}
@@ -271,6 +271,7 @@ def test_text_for_the_generic_trainer() -> None:
         "trainer": "generic",
         "log": "tensorboard",
         "push_to_hub": "acme/sums-text",
+        "gradient_accumulation": 4,
         **options,
     }
 
@@ -289,7 +290,9 @@ def test_dpo_named_among_the_parameters() -> None:
 def test_orpo_on_a_space() -> None:
     recipe = read(ORPO_RECIPE)
     assert recipe.method == ORPO(learning_rate=5e-6)
-    assert recipe.provider_settings == {"backend": "spaces-a10g-largex4"}
+    assert recipe.provider_settings == {"backend": "spaces-a10g-largex4", "username": "acme"}
+    assert "push_to_hub" not in recipe.provider_options
+    assert [note.partition(":")[0] for note in recipe.notes] == ["hub.push_to_hub"]
     assert recipe.columns == {"better": "chosen", "worse": "rejected"}
     wanted = {"warmup_ratio": 0.2, "weight_decay": 0.01, "max_grad_norm": 0.5, "chat_template": "zephyr"}
     assert wanted.items() <= recipe.provider_options.items()
@@ -322,6 +325,12 @@ def test_autotrain_is_told_what_the_recipe_said(text: str) -> None:
 def test_a_recipe_is_a_request_that_lives_in_json() -> None:
     recipe = read(SFT)
     assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
+
+
+def test_a_space_needs_no_user_but_one_that_is_named() -> None:
+    assert load(put_recipe({"backend": "spaces-l4x1"})).provider_settings == {"backend": "spaces-l4x1"}
+    message = refusal({"backend": "spaces-l4x1", "hub": {"username": "${NOT_SET}", "push_to_hub": False}})
+    assert "hub.username: the environment variable NOT_SET is not set." in message
 
 
 # -- every parameter ---------------------------------------------------------------------------------------------------
@@ -517,7 +526,7 @@ def test_another_token_is_refused_and_not_shown(written: object, monkeypatch: py
 
 
 @pytest.mark.parametrize(
-    "text", [f"hub: {TOKEN}", f"params:\n  token: {TOKEN}", f"hub:\n  token: {TOKEN}: x", "project_name: ${HF_TOKEN}"]
+    "text", [f"hub: {TOKEN}", f"params:\n  token: {TOKEN}", f"hub:\n  token: *{TOKEN}", "project_name: ${HF_TOKEN}"]
 )
 def test_no_token_is_ever_shown(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", TOKEN)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
+_QUOTED = re.compile(r"(?<=')[^'<]{10,}(?=')")
+"""What PyYAML quotes of a file, where a token may stand."""
 _GONE = object()
 
 
@@ -44,10 +46,11 @@ def _parsed(source: str, text: str) -> object:
         root: Any = yaml.compose(text, Loader=yaml.SafeLoader)
         twice = [] if root is None else list(_repeated(root))
         parsed: object = yaml.safe_load(text)
-    except yaml.YAMLError as error:  # its own words quote the line, where a token may stand
+    except yaml.YAMLError as error:
         mark: Any = getattr(error, "problem_mark", None)
         where = "" if mark is None else f", line {mark.line + 1}, column {mark.column + 1}"
-        failed = f"{source}{where}: this is no YAML: {getattr(error, 'problem', None) or 'it cannot be parsed'}"
+        problem = getattr(error, "problem", None) or "it cannot be parsed"
+        failed = f"{source}{where}: this is no YAML: {_QUOTED.sub('...', problem)}"
         twice, parsed = [], None
     if failed:
         raise ConfigurationError(failed)

@@ -18,11 +18,10 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from ftkit.client import Client
-    from ftkit.methods import Method
     from ftkit.recipes.recipe import Recipe
 
-_BATCH, _PARTS, _BLOCK = 2, 4, 1024
-"""AutoTrain's own batch_size, gradient_accumulation and block_size."""
+_BLOCK = 1024
+"""AutoTrain's own block_size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +41,7 @@ _SYNONYMS: Mapping[str, _Way] = {
     "block_size": _Way("max_length"),
     "disable_gradient_checkpointing": _Way("gradient_checkpointing", not_),
     "mixed_precision": _Way("precision"),
+    "gradient_accumulation": _Way("gradient_accumulation_steps"),
     "optimizer": _Way("optim"),
     "quantization": _Way("quantization", {"int4": "4bit", "int8": "8bit"}.get),
     "scheduler": _Way("lr_scheduler_type"),
@@ -58,16 +58,15 @@ _NEEDLESS: Mapping[str, tuple[object, ...]] = {
     "use_flash_attention_2": (False,),
 }
 """Values that ask for what every provider does by itself, where it has no such option."""
+_IMMATERIAL = {"gradient_accumulation"}
+"""How a step is computed, which changes nothing of what is learnt: `batch_size` is all of it."""
 
 
 def fitted(recipe: Recipe, client: Client, *, without: str | Iterable[str] = ()) -> Recipe:
     """Returns the recipe as the provider of a client can run it: the same request in that provider's own words.
 
     What the recipe says is carried over, under the names that the provider's options have. What it does not say is
-    left to the provider, whose defaults are not AutoTrain's (LoRA's rank, say, or which tokens are learnt from). But
-    of two numbers that mean something only together, AutoTrain's default stands for the one that is not given: its step
-    has batch_size x gradient_accumulation examples, and that product is what `batch_size` becomes where a provider
-    means the whole batch.
+    left to the provider, whose defaults are not AutoTrain's (LoRA's rank, say, or which tokens are learnt from).
 
     Args:
         recipe: The recipe.
@@ -79,20 +78,17 @@ def fitted(recipe: Recipe, client: Client, *, without: str | Iterable[str] = ())
     """
     recipe = drop_fields(recipe, parse_keys(without))
     problems: list[Problem] = []
-    options, method = _carried(recipe, client.provider.Options, problems)
+    options = _carried(recipe, client.provider.Options, problems)
     model = client.resolve_model(recipe.model)
-    found = recipe.model_copy(update={"model": model, "provider_options": options, "method": method})
+    found = recipe.model_copy(update={"model": model, "provider_options": options})
     problems += _refused(found, client)
     if problems:
         raise _error(recipe, client, problems)
     return found
 
 
-def _carried(recipe: Recipe, known: type[BaseModel], problems: list[Problem]) -> tuple[dict[str, Any], Method]:
-    given, method = dict(recipe.provider_options), recipe.method
-    found: dict[str, Any] = {}
-    if "gradient_accumulation" not in known.model_fields:
-        method = _whole_batch(given, method, known, found)
+def _carried(recipe: Recipe, known: type[BaseModel], problems: list[Problem]) -> dict[str, Any]:
+    given, found = dict(recipe.provider_options), dict[str, Any]()
     if "model_max_length" not in known.model_fields and "max_length" in known.model_fields:
         _cap(given)
     for name, value in given.items():
@@ -103,20 +99,9 @@ def _carried(recipe: Recipe, known: type[BaseModel], problems: list[Problem]) ->
             continue
         elif _takes(known, way.name, way.value(value)):
             found[way.name] = way.value(value)
-        else:
+        elif name not in _IMMATERIAL:
             problems.append(_not_carried(name, value, way.name, known))
-    return found, method
-
-
-def _whole_batch(given: dict[str, Any], method: Method, known: type[BaseModel], found: dict[str, Any]) -> Method:
-    """Turns a batch that is gathered in parts into the whole batch of a step."""
-    fields = method.hyperparameters()
-    if "batch_size" not in fields and "gradient_accumulation" not in given:
-        return method
-    parts: int = given.pop("gradient_accumulation", _PARTS)
-    if _takes(known, "gradient_accumulation_steps", parts):
-        found["gradient_accumulation_steps"] = parts
-    return type(method)(**{**fields, "batch_size": fields.get("batch_size", _BATCH) * parts})
+    return found
 
 
 def _cap(given: dict[str, Any]) -> None:

@@ -23,6 +23,8 @@ METHODS: Mapping[str, type[Method]] = {
 PAIRS = frozenset({"dpo", "orpo", "reward"})
 """The trainers that learn from preferences."""
 
+_PART, _PARTS = 2, 4
+"""AutoTrain's own batch_size and gradient_accumulation, which stand for the one of them that is not given."""
 _USED_BY: Mapping[str, frozenset[str]] = {
     "dpo_beta": frozenset({"dpo"}),
     "model_ref": frozenset({"dpo"}),
@@ -45,7 +47,7 @@ def method_of(params: Params, trainer: str) -> Method:
     """Returns the method, with the hyperparameters that were given."""
     given: dict[str, Any] = {
         "n_epochs": params.epochs,
-        "batch_size": params.batch_size,
+        "batch_size": _whole_batch(params),
         "learning_rate": params.lr,
         "lora": _adapter(params),
         "beta": params.dpo_beta if trainer == "dpo" else None,
@@ -73,9 +75,18 @@ def options_of(params: Params, trainer: str) -> dict[str, Any]:
             value = "none"  # which is not AutoTrain's default
         if name in OPTIONS and name not in idle and value not in {None, -1}:
             found[name] = value
+    if _whole_batch(params) is not None:
+        found["gradient_accumulation"] = params.gradient_accumulation or _PARTS
     if found.get("mixed_precision") == "none":
         del found["mixed_precision"]
     return found
+
+
+def _whole_batch(params: Params) -> int | None:
+    """Returns the examples of a step. AutoTrain's batch is one part of it, and there are as many as it accumulates."""
+    if params.batch_size is None and params.gradient_accumulation is None:
+        return None
+    return (params.batch_size or _PART) * (params.gradient_accumulation or _PARTS)
 
 
 def _given(params: Params) -> list[str]:

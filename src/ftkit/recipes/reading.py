@@ -93,7 +93,8 @@ def _sections(document: Mapping[str, Any], left_out: Iterable[str], wrong: list[
     written = _part(document, "hub")
     _refuse_other_tokens(written, wrong)
     pushes = read_section(Hub, {"push_to_hub": written.get("push_to_hub", False)}, []).push_to_hub
-    unread = ["hub.token"] if pushes else ["hub.token", "hub.username"]
+    needs_user = pushes or document.get("backend") not in LOCAL
+    unread = ["hub.token"] if needs_user else ["hub.token", "hub.username"]
     filled = fill(document, wrong, but=[*unread, *(f"params.{name}" for name in _ELSEWHERE)])
     params = _part(document, "params")
     wrong += [f"params.{name}: write it as {_ELSEWHERE[name]}." for name in params if name in _ELSEWHERE]
@@ -152,6 +153,8 @@ def _notes(read: _Read, trainer: str) -> Iterator[str]:
         yield f"params.{name}: AutoTrain makes no use of it {when}; it is left out."
     if params.peft and params.merge_adapter is None:
         yield "params.merge_adapter: it is not set, and AutoTrain would keep the adapter by itself; here it is merged."
+    if read.top.backend not in LOCAL and read.hub.push_to_hub is not None:
+        yield "hub.push_to_hub: a Space pushes the model in any case, to a repository of its own; it is left out."
     if trainer in {"sft", "generic"} and (read.columns.rejected_text_column or read.columns.prompt_text_column):
         yield "data.column_mapping: of these columns, AutoTrain takes text_column alone for this task."
 
@@ -180,7 +183,7 @@ def _recipe(source: str, read: _Read, trainer: str, train: str | None, wrong: li
         train=train or _sure(read.data.path),
         split=None if train else read.data.train_split,
         columns=columns,
-        provider_settings={} if top.backend in LOCAL else {"backend": top.backend},
+        provider_settings=_settings(read),
         source=source,
         notes=tuple(_notes(read, trainer)),
     )
@@ -213,9 +216,17 @@ def _template(data: Data) -> str | None:
     return None if data.chat_template == "none" else data.chat_template
 
 
+def _settings(read: _Read) -> dict[str, str]:
+    """Returns the options of a client that trains in a Space; none for this machine."""
+    if read.top.backend in LOCAL:
+        return {}
+    settings = {"backend": read.top.backend, "username": read.hub.username}
+    return {name: value for name, value in settings.items() if value is not None}
+
+
 def _repo(read: _Read, wrong: list[str]) -> str | None:
     """Returns where the model is pushed to; None if it is not."""
-    if not read.hub.push_to_hub:
+    if not read.hub.push_to_hub or read.top.backend not in LOCAL:  # a Space has a repository of its own
         return None
     if read.hub.username is None or read.top.project_name is None:
         lacking = "hub.username" if read.hub.username is None else "project_name"

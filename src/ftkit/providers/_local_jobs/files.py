@@ -8,6 +8,7 @@ import re
 import shutil
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -131,3 +132,27 @@ class LocalFiles:
 
     def _note(self, file_id: str) -> Path:
         return self._folder / f"{file_id}.json"
+
+
+class KeepsFiles:
+    """The verbs of files, for a provider that keeps them on this machine."""
+
+    @cached_property
+    def _files(self) -> LocalFiles:
+        raise NotImplementedError
+
+    def get_file(self, file_id: str) -> TrainingFile:
+        """Reads what is known of a file."""
+        return self._files.get(file_id)
+
+    def list_files(self, after: str | None, limit: int) -> Page[TrainingFile]:
+        """Lists files, newest first."""
+        return self._files.list_files(after, limit)
+
+    def download_file(self, file_id: str, path: Path) -> None:
+        """Writes the content of a file to `path`."""
+        self._files.download(file_id, path)
+
+    def delete_file(self, file_id: str) -> None:
+        """Deletes a file on this machine. What a job was made with, it keeps."""
+        self._files.delete(file_id)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ftkit.errors import ConfigurationError, ConflictError, NotFoundError
 from ftkit.home import LOCAL_SLOTS, state_folder
 from ftkit.models import Checkpoint, FineTuningJob, JobStatus, Metrics
-from ftkit.providers._local_jobs.files import LocalFiles
+from ftkit.providers._local_jobs.files import KeepsFiles, LocalFiles
 from ftkit.providers._local_jobs.folder import JOB_ID
 from ftkit.providers._local_jobs.jobs import LocalJobs
 from ftkit.providers._local_jobs.names import MODEL, parse_model_name
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ftkit.providers._local_endpoints import LocalEndpoints
 
 
-class LocalProvider:
+class LocalProvider(KeepsFiles):
     """The verbs of a provider that trains on this machine, but for those that say what it trains, and how.
 
     Args:
@@ -56,7 +56,6 @@ class LocalProvider:
         folder = Path(jobs_folder).expanduser() if jobs_folder is not None else state_folder() / name
         self._folder = folder.resolve()
         self._jobs = LocalJobs(self._folder, name, self.identity(), _slots(slots))
-        self._files = LocalFiles(self._folder / "files", name, self.identity())
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.identity()!r})"
@@ -103,24 +102,6 @@ class LocalProvider:
                 rows[event.metrics.step] = event.metrics if row is None else _joined(row, event.metrics)
         return [rows[step] for step in sorted(rows)]
 
-    # -- files ---------------------------------------------------------------------------------------------------
-
-    def get_file(self, file_id: str) -> TrainingFile:
-        """Reads what is known of a file."""
-        return self._files.get(file_id)
-
-    def list_files(self, after: str | None, limit: int) -> Page[TrainingFile]:
-        """Lists files, newest first."""
-        return self._files.list_files(after, limit)
-
-    def download_file(self, file_id: str, path: Path) -> None:
-        """Writes the content of a file to `path`."""
-        self._files.download(file_id, path)
-
-    def delete_file(self, file_id: str) -> None:
-        """Deletes a file. Jobs that were made with it keep it."""
-        self._files.delete(file_id)
-
     # -- serving -------------------------------------------------------------------------------------------------
 
     def deploy(self, target: FineTuningJob | Checkpoint | str, name: str, options: Mapping[str, Any]) -> Deployment:
@@ -159,6 +140,10 @@ class LocalProvider:
         return self._endpoints.stream_chat(deployment, messages, options)
 
     # -- inside --------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _files(self) -> LocalFiles:
+        return LocalFiles(self._folder / "files", self.name, self.identity())
 
     @cached_property
     def _endpoints(self) -> LocalEndpoints:

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ftkit.errors import ConflictError, NotFoundError, UnsupportedError
 from ftkit.methods import Reward
-from ftkit.models import DatasetRules, RecordKind
 from ftkit.providers._disk import remove_tree
 from ftkit.providers._local_jobs.names import MODEL, TRAINING
 from ftkit.providers._local_jobs.provider import LocalProvider
 from ftkit.providers.autotrain import environment
 from ftkit.providers.autotrain.options import AutoTrainOptions
 from ftkit.providers.autotrain.problems import problems_of
-from ftkit.providers.autotrain.recipe import ACCEPTS, LAYOUT
+from ftkit.providers.autotrain.recipe import ACCEPTS, rules_of
 from ftkit.providers.huggingface.resolve import absolute, model_problem
 
 if TYPE_CHECKING:
@@ -25,11 +24,10 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from ftkit.methods import Method
-    from ftkit.models import FineTuningJob, JobRequest, Problem, TrainingFile
+    from ftkit.models import DatasetRules, FineTuningJob, JobRequest, Problem, TrainingFile
 
 _NAME = "autotrain"
 _TRAINER = (sys.executable, "-P", "-m", "ftkit.providers.autotrain.train")  # -P: no module of the user's folder
-_SOURCE = "autotrain-advanced 0.8.36, tried 2026-11-27"
 
 
 class AutoTrainProvider(LocalProvider):
@@ -66,14 +64,7 @@ class AutoTrainProvider(LocalProvider):
     def rules(self, method: Method, model: str) -> DatasetRules:
         """Takes conversations or text; for DPO, ORPO and reward models, preferences. Its templates know three roles."""
         del model
-        return DatasetRules(
-            layout=LAYOUT,
-            accepts=ACCEPTS.get(type(method), frozenset({RecordKind.CHAT})),
-            roles=frozenset({"system", "user", "assistant"}),
-            weights=False,
-            tools=False,
-            source=_SOURCE,
-        )
+        return rules_of(method)
 
     def problems(self, request: JobRequest) -> list[Problem]:
         """Says what AutoTrain cannot train, and what it passes over, without asking anybody."""

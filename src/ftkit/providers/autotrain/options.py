@@ -25,7 +25,8 @@ class AutoTrainOptions(Settings):
         padding: Side on which rows are filled up.
         add_eos_token: End each text with the end token ("generic" only).
         warmup_ratio: Share of the steps in which the learning rate rises; 0.1.
-        gradient_accumulation: Batches a step; 4.
+        gradient_accumulation: Parts in which the batch of a step is computed; 1, and 4 parts of 2 examples where no
+            `batch_size` is given. (AutoTrain itself calls one part the batch.)
         optimizer: By the name that transformers has for it; "adamw_torch".
         scheduler: How the learning rate falls, by the name that transformers has for it; "linear".
         weight_decay: Weight decay; 0.

@@ -41,6 +41,10 @@ def _of_options(request: JobRequest, options: AutoTrainOptions) -> Iterator[Prob
     for name, methods in _ONLY.items():
         if getattr(options, name) is not None and not isinstance(request.method, methods):
             yield _bad(name, f"'{name}' means nothing to the method '{request.method.type}'.", "Leave it out.")
+    parts, batch = options.gradient_accumulation or 1, request.method.hyperparameters().get("batch_size")
+    if isinstance(batch, int) and batch % parts:
+        message = f"a batch of {batch} examples cannot be computed in {parts} equal parts."
+        yield _bad("gradient_accumulation", message, f"Choose a number that divides {batch}.")
     if options.quantization in {"int4", "int8"} and not request.method.hyperparameters().get("lora"):
         message = f"weights of {options.quantization.removeprefix('int')} bits cannot be trained themselves."
         yield _bad("quantization", message, "Set lora=True, or leave out quantization.")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit.datasets.layouts import Layout, register_layout
 from ftkit.methods import DPO, ORPO, LoRA, Method, Reward, Supervised
-from ftkit.models import RecordKind
+from ftkit.models import DatasetRules, RecordKind
 from ftkit.providers.autotrain.options import AutoTrainOptions
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 LAYOUT = "autotrain"
 DATA = "data"
 PROJECT = "project"
+_SOURCE = "autotrain-advanced 0.8.36, tried 2026-11-27"
 LEARNING_RATE = 3e-5
 """AutoTrain's own learning rate (its LLMTrainingParams, 0.8.36), which `learning_rate_multiplier` is a factor on."""
 
@@ -53,6 +54,18 @@ def _row(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 register_layout(Layout(LAYOUT, frozenset({RecordKind.CHAT, RecordKind.TEXT, RecordKind.PREFERENCE}), _row))
+
+
+def rules_of(method: Method) -> DatasetRules:
+    """Returns what a data set must look like: what AutoTrain's templates would drop is refused."""
+    return DatasetRules(
+        layout=LAYOUT,
+        accepts=ACCEPTS.get(type(method), frozenset({RecordKind.CHAT})),
+        roles=frozenset({"system", "user", "assistant"}),
+        weights=False,
+        tools=False,
+        source=_SOURCE,
+    )
 
 
 def kind_of(row: Mapping[str, Any]) -> RecordKind:
@@ -97,12 +110,14 @@ def _task(method: Method, options: AutoTrainOptions, kind: RecordKind) -> str:
 
 def _params(request: JobRequest, options: AutoTrainOptions) -> dict[str, Any]:
     given = {name: value for name, value in request.method.hyperparameters().items() if value != "auto"}
-    multiplier = given.pop("learning_rate_multiplier", None)
+    multiplier, parts = given.pop("learning_rate_multiplier", None), options.gradient_accumulation or 1
     given.pop("lora", None)
     found: dict[str, Any] = {"logging_steps": 1, "merge_adapter": True}
     found |= {_NAMES[name]: value for name, value in given.items()}
     if multiplier is not None:
         found["lr"] = LEARNING_RATE * multiplier
+    if "batch_size" in given:
+        found |= {"batch_size": given["batch_size"] // parts, "gradient_accumulation": parts}
     if request.seed is not None:
         found["seed"] = request.seed
     if options.quantization:

@@ -20,12 +20,12 @@ from ftkit.errors import (
 )
 from ftkit.home import state_folder
 from ftkit.methods import near
-from ftkit.models import DatasetRules, FineTuningJob, Page, RecordKind
-from ftkit.providers._local_jobs.files import LocalFiles
+from ftkit.models import DatasetRules, FineTuningJob, Page
+from ftkit.providers._local_jobs.files import KeepsFiles, LocalFiles
 from ftkit.providers._notes import Notes
 from ftkit.providers.autotrain import environment
 from ftkit.providers.autotrain.options import AutoTrainOptions
-from ftkit.providers.autotrain.recipe import ACCEPTS, LAYOUT, config_of, kind_of
+from ftkit.providers.autotrain.recipe import ACCEPTS, config_of, kind_of, rules_of
 from ftkit.providers.autotrain.spaces_errors import NAME
 from ftkit.providers.autotrain.spaces_hub import SpacesHub, client_and_token
 from ftkit.providers.autotrain.spaces_jobs import SpaceJobs, asked_of
@@ -58,10 +58,9 @@ BACKENDS = tuple(
 _JOB_ID = re.compile(r"ftkit-[0-9a-f]{24}")
 _OWNER = re.compile(r"\w(?:[\w.-]{0,94}\w)?", re.ASCII)
 _SMALL = "HuggingFaceTB/SmolLM2-135M-Instruct"
-_SOURCE = "autotrain-advanced 0.8.36, tried 2026-11-27"
 
 
-class AutoTrainSpaces:
+class AutoTrainSpaces(KeepsFiles):
     """Trains with AutoTrain in Spaces of the Hub, and leaves the models there.
 
     The files, and what was asked for, are kept on this machine; what became of it is read from the Hub alone. A job is
@@ -128,14 +127,7 @@ class AutoTrainSpaces:
     def rules(self, method: Method, model: str) -> DatasetRules:
         """Takes what AutoTrain takes on this machine: conversations or text, and preferences."""
         del model
-        return DatasetRules(
-            layout=LAYOUT,
-            accepts=ACCEPTS.get(type(method), frozenset({RecordKind.CHAT})),
-            roles=frozenset({"system", "user", "assistant"}),
-            weights=False,
-            tools=False,
-            source=_SOURCE,
-        )
+        return rules_of(method)
 
     def problems(self, request: JobRequest) -> list[Problem]:
         """Says what AutoTrain cannot train in a Space, and what it passes over, without asking anybody."""
@@ -237,24 +229,6 @@ class AutoTrainSpaces:
         if self._hub.has_weights(project):
             self._jobs.note(project, deleted=True)  # before it is: a job that has succeeded stays one
         self._hub.delete_model(project)
-
-    # -- files ---------------------------------------------------------------------------------------------------
-
-    def get_file(self, file_id: str) -> TrainingFile:
-        """Reads what is known of a file."""
-        return self._files.get(file_id)
-
-    def list_files(self, after: str | None, limit: int) -> Page[TrainingFile]:
-        """Lists files, newest first."""
-        return self._files.list_files(after, limit)
-
-    def download_file(self, file_id: str, path: Path) -> None:
-        """Writes the content of a file to `path`."""
-        self._files.download(file_id, path)
-
-    def delete_file(self, file_id: str) -> None:
-        """Deletes a file on this machine. The data sets of jobs that were made with it stay on the Hub."""
-        self._files.delete(file_id)
 
     # -- inside --------------------------------------------------------------------------------------------------
 
