@@ -7,9 +7,12 @@ import os
 import shutil
 import signal
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import psutil
 
 from ftkit.providers._processes import ProcessId, is_alive
 
@@ -27,6 +30,29 @@ def until(condition: Callable[[], object], what: str) -> None:
     while not condition():
         assert time.monotonic() < deadline, what
         time.sleep(0.005)
+
+
+def those_below(folder: Path) -> list[psutil.Process]:
+    """Processes that name a folder in their arguments."""
+    found: list[psutil.Process] = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if any(str(folder) in argument for argument in process.cmdline()):
+                found.append(process)
+    return found
+
+
+def end_all_below(folder: Path) -> None:
+    """Kills until nothing is left: one that was looked at a moment before it started another leaves that behind."""
+
+    def all_gone() -> bool:
+        left = those_below(folder)
+        for process in left:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        return not left
+
+    until(all_gone, "a process of the test cannot be killed")
 
 
 class FolderWitness:

@@ -12,7 +12,7 @@ import pytest
 from autotrain_tools import CASES, CHANCE, HF_TOKEN, chats, client_of, preferences, texts, write
 from local_witness import until
 
-from ftkit import JobCancelledError, JobFailedError, JobStatus, LoRA, Reward, Supervised, UnsupportedError
+from ftkit import DPO, JobCancelledError, JobFailedError, JobStatus, LoRA, Reward, Supervised, UnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,6 +66,12 @@ def test_each_trainer_trains(client: Client, tmp_path: Path, model: Path, task: 
     elif task in {"sft", "orpo"}:
         with client.deployed(job, threads=1) as deployment:
             assert client.chat(deployment, "What is 1 and one?", max_tokens=8).usage is not None
+
+
+def test_dpo_is_held_to_another_model(client: Client, tmp_path: Path, model: Path) -> None:
+    train, options = write(tmp_path / "train.jsonl", preferences(4)), {"model_ref": os.path.relpath(model)}
+    job = client.fine_tune(str(model), train, method=DPO(), provider_options=options, progress=False)
+    assert "model_ref dtype" in (tmp_path / "jobs" / job.id / "log.txt").read_text()
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from filelock import FileLock
-from hf_tools import HERE, HF_TOKEN, Trained, end_all_below, run_python, train_lora
+from hf_tools import HERE, HF_TOKEN, Trained, run_python, train_lora
+from local_witness import end_all_below
 
 if sys.platform == "win32":
     pytest.skip("local training is POSIX only", allow_module_level=True)

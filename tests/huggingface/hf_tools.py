@@ -7,13 +7,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psutil
+from local_witness import until
 
 from ftkit import Client, LoRA, Supervised
 from ftkit.ledger import Ledger
@@ -21,12 +19,11 @@ from ftkit.providers._local_jobs import JobFolder
 from ftkit.providers._processes import is_alive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from ftkit.models import FineTuningJob
 
 HERE = Path(__file__).parent
-PATIENCE_S = 120.0
 HF_TOKEN = "hf_Nobody4711MustSeeThis"
 SUFFIX = "cookies"
 LENGTH = 200
@@ -67,13 +64,6 @@ def run_python(script: Path, *arguments: object, check: bool = True, **environme
     )
     assert not check or done.returncode == 0, done.stderr
     return done.stdout
-
-
-def until(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.005)
 
 
 def write(path: Path, rows: Iterable[dict[str, Any]]) -> Path:
@@ -142,29 +132,6 @@ def end_trainer(place: Path, how: signal.Signals = signal.SIGKILL) -> None:
     assert process is not None
     os.kill(process.pid, how)
     until(lambda: not is_alive(process), "the trainer does not end")
-
-
-def those_below(folder: Path) -> list[psutil.Process]:
-    """Processes that name a folder in their arguments."""
-    found: list[psutil.Process] = []
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            if any(str(folder) in argument for argument in process.cmdline()):
-                found.append(process)
-    return found
-
-
-def end_all_below(folder: Path) -> None:
-    """Kills until nothing is left: one that was looked at a moment before it started another leaves that behind."""
-
-    def all_gone() -> bool:
-        left = those_below(folder)
-        for process in left:
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
-        return not left
-
-    until(all_gone, "a process of the test cannot be killed")
 
 
 def left_in(folder: Path) -> list[str]:

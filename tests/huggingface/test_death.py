@@ -8,19 +8,8 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from hf_tools import (
-    HERE,
-    STEPS,
-    await_step,
-    client_of,
-    end_all_below,
-    end_trainer,
-    left_in,
-    lora_request,
-    messages,
-    steps_of,
-    until,
-)
+from hf_tools import HERE, STEPS, await_step, client_of, end_trainer, left_in, lora_request, messages, steps_of
+from local_witness import end_all_below, until
 
 from ftkit.models import FineTuningJob, JobStatus
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
-from hf_tools import HF_TOKEN, client_of, those_below, until
+from hf_tools import HF_TOKEN, client_of
+from local_witness import those_below, until
 
 from ftkit import Client
 from ftkit.errors import ConflictError, NotFoundError

@@ -8,19 +8,8 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from hf_tools import (
-    METHOD,
-    await_step,
-    chat,
-    chats,
-    client_of,
-    end_trainer,
-    messages,
-    steps_of,
-    those_below,
-    until,
-    write,
-)
+from hf_tools import METHOD, await_step, chat, chats, client_of, end_trainer, messages, steps_of, write
+from local_witness import those_below, until
 
 from ftkit.errors import ConflictError, JobCancelledError, JobPausedError
 from ftkit.models import JobStatus

@@ -1,12 +1,10 @@
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import psutil
 import pytest
-from job_tools import those_of, until
+from local_witness import end_all_below
 
 from ftkit.providers._local_jobs import LocalJobs
 
@@ -26,7 +24,4 @@ def jobs(tmp_path: Path) -> LocalJobs:
 @pytest.fixture(autouse=True)
 def nothing_is_left_behind(tmp_path: Path) -> Generator[None]:
     yield
-    for process in those_of(tmp_path):
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
-    until(lambda: not those_of(tmp_path), "a process of the test cannot be killed")
+    end_all_below(tmp_path)

@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psutil
 import pytest
 
 from ftkit.models import JobRequest, TrainingFile
@@ -110,15 +109,3 @@ def elsewhere(code: str, *arguments: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
-
-
-def those_of(folder: Path) -> list[psutil.Process]:
-    """Processes that name a folder in their arguments; a zombie has none any more."""
-    found: list[psutil.Process] = []
-    for process in psutil.process_iter():
-        try:
-            if any(str(folder) in argument for argument in process.cmdline()):
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found

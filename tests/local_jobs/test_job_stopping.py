@@ -17,10 +17,10 @@ from job_tools import (
     start,
     start_and_hold,
     steps,
-    those_of,
     until,
     word,
 )
+from local_witness import those_below
 
 from ftkit.errors import ConflictError
 from ftkit.models import JobStatus
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 def gone(jobs: LocalJobs, job: FineTuningJob) -> bool:
     """Whether nothing of a job runs any more: not its process, and no helper of it."""
-    return not those_of(jobs.place(job.id).path)
+    return not those_below(jobs.place(job.id).path)
 
 
 def test_a_paused_job_keeps_its_steps_and_goes_on(jobs: LocalJobs) -> None:

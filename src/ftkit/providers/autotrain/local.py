@@ -83,7 +83,12 @@ class AutoTrainProvider(LocalProvider):
         """Makes a job and starts it. The job that a key has already is returned as it is. Errors as for `upload`."""
         python = str(environment.required(self._python).python)
         inputs = {TRAINING: self._files.path(request.training_file.id)}
-        extra = {"model": absolute(request.model), "python": python}
+        reference = AutoTrainOptions(**request.provider_options).model_ref
+        extra = {
+            "model": absolute(request.model),
+            "reference": absolute(reference) if reference else None,
+            "python": python,
+        }
         return self._jobs.create(request, key, self._trainer, extra=extra, inputs=inputs)
 
     def delete_model(self, model: str) -> None:

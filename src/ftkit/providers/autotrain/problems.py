@@ -41,6 +41,9 @@ def _of_options(request: JobRequest, options: AutoTrainOptions) -> Iterator[Prob
     for name, methods in _ONLY.items():
         if getattr(options, name) is not None and not isinstance(request.method, methods):
             yield _bad(name, f"'{name}' means nothing to the method '{request.method.type}'.", "Leave it out.")
+    wrong = options.model_ref and model_problem(options.model_ref)
+    if wrong:
+        yield _bad("model_ref", f"{wrong}.", HOW_TO_NAME)
     parts, batch = options.gradient_accumulation or 1, request.method.hyperparameters().get("batch_size")
     if isinstance(batch, int) and batch % parts:
         message = f"a batch of {batch} examples cannot be computed in {parts} equal parts."

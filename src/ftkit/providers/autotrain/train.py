@@ -94,15 +94,22 @@ def _prepare(work: Path, training: Path, reporter: Reporter) -> None:
     (work / DATA / "train.jsonl").hardlink_to(training)
     with training.open(encoding="utf-8") as lines:
         kind = kind_of(json.loads(next(lines)))
-    request, model = reporter.record.request, str(reporter.record.extra["model"])
-    if model == SMALL:
-        reporter.event("Looking for ftkit/small, which is built the first time")
-        model = str(resolve_model(model))
-    config = config_of(request, model, kind)
+    request, extra = reporter.record.request, reporter.record.extra
+    config = config_of(request, _loadable(extra["model"], reporter), kind)
+    if extra.get("reference"):
+        config["params"]["model_ref"] = _loadable(extra["reference"], reporter)
     (work / "config.yml").write_text(json.dumps(config, indent=2), encoding="utf-8")  # JSON is YAML, too
     options = AutoTrainOptions(**request.provider_options)
     asked = {"block_size_is_ours": options.block_size is None}
     (work / "asked.json").write_text(json.dumps(asked), encoding="utf-8")
+
+
+def _loadable(model: str, reporter: Reporter) -> str:
+    """Returns what AutoTrain can load: it knows the Hub and folders, and not what ftkit builds."""
+    if model != SMALL:
+        return model
+    reporter.event("Looking for ftkit/small, which is built the first time")
+    return str(resolve_model(model))
 
 
 def _told_inside(work: Path, python: Path) -> Iterator[dict[str, Any]]:

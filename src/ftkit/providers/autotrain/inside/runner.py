@@ -188,6 +188,8 @@ def run(config: Path, report: Report) -> None:
     logger.add(lambda message: warnings.append(message.record["message"]), level="WARNING")
     params = LLMTrainingParams(**AutoTrainConfigParser(str(config)).parsed_config)
     params.model = older.model_folder(params.model, Path("base").absolute())
+    if params.model_ref is not None:
+        params.model_ref = older.model_folder(params.model_ref, Path("reference").absolute())
     fit_to_cpu(params, report)
     params = llm_munge_data(params, local=True)
     fit_block(params, report, is_ours=asked["block_size_is_ours"])
