@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftkit.errors import MissingExtraError
-from ftkit.providers.huggingface._hub_errors import hub_errors
+from ftkit.providers._http_errors import plain
+from ftkit.providers.autotrain.spaces_errors import hub_asked
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,16 +18,17 @@ def push(folder: Path, repo: str) -> str:
     The token is the Hub's own: HF_TOKEN, or that of `hf auth login`.
 
     Raises:
+        CredentialsError: The Hub refuses the token.
         MissingExtraError: huggingface_hub is not installed.
         ProviderError: The Hub refuses it.
         ProviderUnavailableError: The Hub cannot be reached.
     """
     try:
-        from huggingface_hub import HfApi
+        from huggingface_hub import HfApi, get_token
     except ImportError as error:
         raise MissingExtraError("Pushing to the Hub", "huggingface") from error
-    api = HfApi()
-    with hub_errors(repo):
+    api, token = HfApi(), get_token() or ""
+    with hub_asked(lambda text: plain(text, [token])):
         url = api.create_repo(repo, private=True, exist_ok=True)
         api.upload_folder(repo_id=repo, folder_path=folder, commit_message="Tuned with AutoTrain, through ftkit")
     return str(url)
