@@ -89,6 +89,9 @@ def run_recipe(
         typer.Option(help="A key of the recipe to leave out, such as params.block_size. May be given several times."),
     ] = None,
     wait: Annotated[bool, typer.Option(help="Wait for the end of the job.")] = True,  # noqa: FBT002
+    retry_failed: Annotated[  # noqa: FBT002
+        bool, typer.Option("--retry-failed", help="Makes a new attempt if the recipe's job failed or was cancelled.")
+    ] = False,
 ) -> None:
     """Fine-tunes as a recipe of AutoTrain's says, with any provider."""
     from ftkit import recipes
@@ -96,10 +99,14 @@ def run_recipe(
 
     with _told():
         read = recipes.load(recipe, without=without or ())
-        job = recipes.run(read, Client(provider) if provider else None, model=model, wait=wait)
+        job = recipes.run(
+            read, Client(provider) if provider else None, model=model, wait=wait, retry_failed=retry_failed
+        )
     typer.echo(f"job: {job.id}")
     typer.echo(f"status: {job.status.value}")
     typer.echo(f"model: {job.fine_tuned_model or '-'}")
+    if not job.status.is_terminal:
+        typer.echo("The same command again waits for it.")
 
 
 @keys.command("create")

@@ -110,6 +110,11 @@ def test_what_it_cannot_do_is_refused_and_what_it_passes_over_is_told(tmp_path: 
     assert problems(tmp_path, request(Supervised(), validation_file=FILE)) == {"validation_file": Severity.WARNING}
     assert problems(tmp_path, request(Reinforcement())) == {"method": Severity.ERROR}
     assert problems(tmp_path, request(ORPO(beta=0.1))) == {"method.beta": Severity.ERROR}
+    for name, value in (("optimizer", "adamm"), ("scheduler", "cosin")):
+        [problem] = AutoTrainProvider(jobs_folder=tmp_path).problems(
+            request(Supervised(), provider_options={name: value})
+        )
+        assert "did you mean" in problem.message
     parts = request(Supervised(batch_size=6), provider_options={"gradient_accumulation": 4})
     assert problems(tmp_path, parts) == {"provider_options.gradient_accumulation": Severity.ERROR}
     wrong = request(DPO(), provider_options={"trainer": "sft", "quantization": "int4"})

@@ -95,7 +95,7 @@ def failed(client: Client, tmp_path: Path, model: Path) -> Callable[..., tuple[s
 
 def test_too_little_data_for_one_block_is_told_before_a_model_is_loaded(failed: Callable[..., tuple[str, str]]) -> None:
     error, log = failed(chats(2), provider_options={"block_size": 512})
-    assert "do not fill one block of 512: choose a smaller block_size" in error
+    assert "do not fill one block of 512: choose a smaller block_size, " in error
     assert "loading model" not in log
 
 

@@ -249,7 +249,8 @@ def test_nothing_is_begun_for_somebody_who_has_gone_and_what_was_begun_is_finish
 
 
 INTERRUPTED = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # where tests run in the background, it is ignored
 from huggingface_hub import HfApi
 from ftkit import JobRequest
 from ftkit.providers.autotrain.spaces import AutoTrainSpaces

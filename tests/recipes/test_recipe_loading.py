@@ -427,7 +427,10 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"data.column_mapping.text_column": "txt"}, "data.column_mapping.text_column: data/train.jsonl has no column"),
     ({"data.chat_template": None}, "data.chat_template: without one, rows are taken as text"),
     ({"task": "llm-dpo"}, "data.column_mapping.rejected_text_column: it is missing"),
-    ({**PAIRED, "data.chat_template": None}, "data.chat_template: preferences are conversations here."),
+    (
+        {**PAIRED, "data.chat_template": None},
+        "data.chat_template: preferences are conversations",
+    ),
     (
         {"task": "llm-dpo", "data.column_mapping.rejected_text_column": "text"},
         "data.column_mapping: one column cannot be two things.",

@@ -6,7 +6,8 @@ import importlib.util
 import json
 import logging
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
@@ -19,9 +20,6 @@ from ftkit.cli import app
 from ftkit.providers.openai import OpenAIProvider
 from ftkit.recipes import Recipe, fitted, load, run
 from ftkit.testing import MemoryProvider
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 MODEL = "gpt-4o-mini-2024-07-18"
 local = pytest.mark.skipif(
@@ -366,8 +364,31 @@ def test_the_command_runs_a_recipe() -> None:
     status, said = ftkit(path, "--provider", "memory", "--model", "another", "--no-wait", *arguments)
     assert status == 0, said
     job = Client("memory").list_jobs().items[0]
-    assert said.splitlines() == [f"job: {job.id}", "status: queued", "model: -"]
+    again = "The same command again waits for it."
+    assert said.splitlines() == [f"job: {job.id}", "status: queued", "model: -", again]
     assert (job.model, job.method) == ("another", Supervised(n_epochs=2))
+    Client("memory").cancel_job(job)
+    status, said = ftkit(path, "--provider", "memory", "--model", "another", "--no-wait", *arguments)
+    assert (status, "cancelled" in said) == (1, True)
+    before = len(Client("memory").list_jobs().items)
+    retry = [path, "--provider", "memory", "--model", "another", "--no-wait", "--retry-failed", *arguments]
+    assert ftkit(*retry)[0] == 0
+    assert len(Client("memory").list_jobs().items) == before + 1
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"), [("learning_rate", "lr"), ("num_train_epochs", "epochs"), ("optim", "optimizer")]
+)
+def test_a_key_that_others_use_is_told_by_autotrains_name(key: str, meant: str) -> None:
+    put_rows(TEXTS)
+    status, said = ftkit(put_recipe({"params": {key: 1}}))
+    assert (status, f"params.{key}: there is no such key; did you mean '{meant}'?" in said) == (1, True)
+
+
+def test_a_folder_that_is_not_there_is_told_at_once_with_the_one_that_was_meant() -> None:
+    Path("data_sums").mkdir()
+    status, said = ftkit(put_recipe({"data.path": "data_sum"}))
+    assert (status, "there is no folder 'data_sum'; did you mean 'data_sums'?" in said) == (1, True)
 
 
 def test_the_command_tells_what_is_wrong() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import sys
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 _TAIL_LINES = 15
 _TAIL_BYTES = 4000
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+_BAR = re.compile(r"\d+%\|")
+"""A progress bar, which says nothing of why something ended."""
 GONE = ".gone-"
 """What the name of a folder begins with that is being removed."""
 
@@ -81,7 +84,7 @@ def log_tail(path: Path) -> str:
     try:
         with path.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
-            lines = file.read().decode(errors="replace").splitlines()
+            lines = [line for line in file.read().decode(errors="replace").splitlines() if not _BAR.search(line)]
     except FileNotFoundError:
         return ""
     return "".join(f"\n  {line}" for line in ["the end of its log:", *lines[-_TAIL_LINES:]]) if lines else ""

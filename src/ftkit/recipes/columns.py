@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ftkit.recipes.sections import Columns, Data
 
-_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 _SUFFIXES = (".csv", ".jsonl")
 _RESERVED = "autotrain_"
 _MAPPING = "data.column_mapping."
@@ -40,8 +40,9 @@ def data_file(data: Data, wrong: list[str]) -> str | None:
     elif folder.is_dir():
         return _in_folder(folder, split or "", wrong)
     elif not _HUB_NAME.fullmatch(data.path):
-        fix = f"It is looked for from {Path.cwd()}."
-        wrong.append(f"data.path: there is no folder '{data.path}', and no data set on the Hub has such a name. {fix}")
+        here = [path.name for path in Path.cwd().iterdir() if path.is_dir()]
+        fix = f"It is looked for from {Path.cwd()}. (A data set on the Hub is written organisation/name.)"
+        wrong.append(f"data.path: there is no folder '{data.path}'{near(data.path, here) or '.'} {fix}")
     return None
 
 

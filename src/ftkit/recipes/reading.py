@@ -91,13 +91,15 @@ def _indented(lines: Iterable[str]) -> Iterator[str]:
 def _sections(document: Mapping[str, Any], left_out: Iterable[str], wrong: list[str]) -> _Read:
     wrong += [f"{key}: it is missing." for key in _missing(document) if key not in left_out]
     written = _part(document, "hub")
-    _refuse_other_tokens(written, wrong)
+    _refuse_other_tokens("hub.token", written.get("token"), wrong)
     pushes = read_section(Hub, {"push_to_hub": written.get("push_to_hub", False)}, []).push_to_hub
     needs_user = pushes or document.get("backend") not in LOCAL
     unread = ["hub.token"] if needs_user else ["hub.token", "hub.username"]
     filled = fill(document, wrong, but=[*unread, *(f"params.{name}" for name in _ELSEWHERE)])
     params = _part(document, "params")
-    wrong += [f"params.{name}: write it as {_ELSEWHERE[name]}." for name in params if name in _ELSEWHERE]
+    others = [name for name in params if name in _ELSEWHERE and name != "token"]
+    wrong += [f"params.{name}: write it as {_ELSEWHERE[name]}." for name in others]
+    _refuse_other_tokens("params.token", params.get("token"), wrong)
     top = read_section(Top, filled, wrong)
     data = read_section(Data, top.data or {}, wrong)
     columns = read_section(Columns, data.column_mapping or {}, wrong)
@@ -118,9 +120,9 @@ def _part(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return cast("Mapping[str, Any]", part) if isinstance(part, Mapping) else {}
 
 
-def _refuse_other_tokens(hub: Mapping[str, Any], wrong: list[str]) -> None:
-    if hub.get("token") not in (None, "", _TOKEN):
-        wrong.append(f"hub.token: every token comes from the environment variable HF_TOKEN. Write {_TOKEN}.")
+def _refuse_other_tokens(key: str, token: object, wrong: list[str]) -> None:
+    if token not in (None, "", _TOKEN):
+        wrong.append(f"{key}: every token comes from the environment variable HF_TOKEN. Write hub.token: {_TOKEN}.")
 
 
 # -- what depends on several keys --------------------------------------------------------------------------------------
@@ -193,7 +195,8 @@ def _columns(read: _Read, trainer: str, train: str | None, wrong: list[str]) -> 
     """Returns the columns: settled, if the data are here; else as the recipe says."""
     pairs, template, columns = trainer in PAIRS, _template(read.data), read.columns
     if pairs and not template:
-        wrong.append("data.chat_template: preferences are conversations here. Write tokenizer, chatml or zephyr.")
+        said = "preferences are conversations, which a template makes text of"
+        wrong.append(f"data.chat_template: {said}. Write tokenizer (the model's own), chatml or zephyr.")
     if read.data.column_mapping is None:
         return {}
     if pairs and columns.rejected_text_column is None:

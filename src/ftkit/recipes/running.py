@@ -27,6 +27,7 @@ def run(
     *,
     model: str | None = None,
     without: str | Iterable[str] = (),
+    retry_failed: bool = False,
     wait: bool = True,
     progress: bool | Progress = True,
 ) -> FineTuningJob:
@@ -37,6 +38,7 @@ def run(
         client: Where to run it; None for the provider that it is written for.
         model: Another base model, in the provider's own name for it, or a role such as "small".
         without: Keys of the recipe to leave out knowingly, such as "params.block_size".
+        retry_failed: Make a new attempt if the job of this recipe failed or was cancelled.
         wait: Wait for the end of the job.
         progress: Show how it goes, or where to show it.
 
@@ -60,6 +62,7 @@ def run(
         metadata=ready.metadata,
         columns=columns,
         provider_options=ready.provider_options,
+        retry_failed=retry_failed,
         wait=wait,
         progress=progress,
     )

@@ -18,6 +18,19 @@ from pydantic import (
 
 from ftkit.methods import near
 
+_MEANT = {
+    "learning_rate": "lr",
+    "num_train_epochs": "epochs",
+    "n_epochs": "epochs",
+    "per_device_train_batch_size": "batch_size",
+    "gradient_accumulation_steps": "gradient_accumulation",
+    "lr_scheduler_type": "scheduler",
+    "optim": "optimizer",
+    "max_length": "block_size",
+    "beta": "dpo_beta",
+    "model": "base_model",
+}
+"""Keys of AutoTrain's -> what others call them, and a user may write."""
 LOCAL = ("local", "local-cli", "local-ui")
 _SPACES = [
     "cpu-basic",
@@ -208,7 +221,9 @@ def _told(model: type[Section], error: ValidationError) -> list[str]:
     for item in error.errors(include_url=False):
         key, message = str(item["loc"][0]), item["msg"].removeprefix("Value error, ").rstrip(".")
         if item["type"] == "extra_forbidden":
-            lines.append(f"{model.place}{key}: there is no such key{near(key, model.model_fields) or '.'}")
+            meant = _MEANT.get(key)
+            hint = f"; did you mean '{meant}'?" if meant in model.model_fields else near(key, model.model_fields)
+            lines.append(f"{model.place}{key}: there is no such key{hint or '.'}")
         else:
             message = "here stand keys with values" if item["type"] in {"dict_type", "mapping_type"} else message
             shown = "" if key == "hub" else f" (got {item['input']!r:.80})"  # a token may stand there

@@ -176,7 +176,8 @@ class LocalProvider(KeepsFiles):
         if step is not None:
             raise NotFoundError(f"job '{job_id}' has no checkpoint of step {step}", provider=self.name)
         if job.status is not JobStatus.SUCCEEDED:
-            hint = "Wait for it, or deploy one of its checkpoints, if it has any."
+            going = "Wait for it, or deploy one of its checkpoints, if it has any."
+            hint = "Make it anew with retry_failed=True." if job.status.is_terminal else going
             raise ConflictError(f"job '{job_id}' is {job.provider_status}: no model yet", provider=self.name, hint=hint)
         if not (place / MODEL).is_dir():
             raise NotFoundError(f"the model of job '{job_id}' was deleted", provider=self.name)

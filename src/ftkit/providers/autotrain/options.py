@@ -4,9 +4,74 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
-from ftkit.methods import Settings
+from ftkit.methods import Settings, near
+
+OPTIMIZERS = [
+    "adamw_torch",
+    "adamw_torch_fused",
+    "adamw_hf",
+    "adamw_apex_fused",
+    "adamw_anyprecision",
+    "adamw_torch_4bit",
+    "adamw_torch_xla",
+    "adamw_torch_npu_fused",
+    "adafactor",
+    "ademamix",
+    "sgd",
+    "adagrad",
+    "rmsprop",
+    "lomo",
+    "adalomo",
+    "grokadamw",
+    "schedule_free_adamw",
+    "schedule_free_sgd",
+    "adamw_8bit",
+    "adamw_bnb_8bit",
+    "ademamix_8bit",
+    "lion_8bit",
+    "lion_32bit",
+    "rmsprop_bnb",
+    "rmsprop_bnb_8bit",
+    "rmsprop_bnb_32bit",
+    "paged_adamw_8bit",
+    "paged_adamw_32bit",
+    "paged_ademamix_8bit",
+    "paged_ademamix_32bit",
+    "paged_lion_8bit",
+    "paged_lion_32bit",
+    "galore_adamw",
+    "galore_adamw_8bit",
+    "galore_adafactor",
+    "galore_adamw_layerwise",
+    "galore_adamw_8bit_layerwise",
+    "galore_adafactor_layerwise",
+]
+"""The optimisers of transformers 4.48.0."""
+SCHEDULERS = [
+    "linear",
+    "cosine",
+    "cosine_with_restarts",
+    "polynomial",
+    "constant",
+    "constant_with_warmup",
+    "inverse_sqrt",
+    "reduce_lr_on_plateau",
+    "cosine_with_min_lr",
+    "warmup_stable_decay",
+]
+"""The schedules of transformers 4.48.0."""
+
+
+def _one_of(known: list[str]) -> AfterValidator:
+    def check(value: str) -> str:
+        if value not in known:
+            message = f"AutoTrain knows none of that name{near(value, known)}"
+            raise ValueError(message)
+        return value
+
+    return AfterValidator(check)
 
 
 class AutoTrainOptions(Settings):
@@ -57,8 +122,8 @@ class AutoTrainOptions(Settings):
     add_eos_token: bool | None = None
     warmup_ratio: Annotated[float, Field(ge=0, lt=1)] | None = None
     gradient_accumulation: PositiveInt | None = None
-    optimizer: str | None = None
-    scheduler: str | None = None
+    optimizer: Annotated[str, _one_of(OPTIMIZERS)] | None = None
+    scheduler: Annotated[str, _one_of(SCHEDULERS)] | None = None
     weight_decay: NonNegativeFloat | None = None
     max_grad_norm: PositiveFloat | None = None
     logging_steps: PositiveInt | None = None

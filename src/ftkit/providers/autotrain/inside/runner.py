@@ -109,7 +109,10 @@ def fit_block(params: Any, report: Report, *, is_ours: bool) -> None:
         report.warn(f"block_size: {size}, the longest example, since all data are {total} tokens (otherwise {wanted})")
         params.block_size = size
     elif total < wanted:
-        message = f"the data are {total} tokens, which do not fill one block of {wanted}: choose a smaller block_size"
+        message = (
+            f"the data are {total} tokens, which do not fill one block of {wanted}: "
+            f"choose a smaller block_size, {total // _MULTIPLE * _MULTIPLE} at most"
+        )
         raise ValueError(message)
 
 
