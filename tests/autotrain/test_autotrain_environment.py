@@ -12,7 +12,7 @@ from autotrain_tools import chats, client_of, write
 
 from ftkit import Client, ConfigurationError
 from ftkit.errors import FtkitError
-from ftkit.providers.autotrain import environment
+from ftkit.providers.autotrain import environment, train
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,6 +106,19 @@ def test_what_was_broken_off_is_no_environment_and_goes_on(
     assert install.count(str(environment.REQUIREMENTS)) == 2
     assert environment.remove() == [environment.folder()]
     assert not environment.folder().exists()
+
+
+def test_a_training_is_not_misled_by_the_users_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With SPACE_ID set, AutoTrain pauses that Space at the end: the one that ftkit may be running in."""
+    for name, value in {"SPACE_ID": "me/mine", "ENDPOINT_ID": "me/it", "CUDA_VISIBLE_DEVICES": "2,3"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("ALLOW_REMOTE_CODE", raising=False)
+    env = train._environment(Path("/somewhere/bin/python"))
+    assert env.keys().isdisjoint({"SPACE_ID", "ENDPOINT_ID", "VIRTUAL_ENV", "PYTHONPATH"})
+    assert env["PATH"].startswith("/somewhere/bin:")
+    assert (env["CUDA_VISIBLE_DEVICES"], env["ALLOW_REMOTE_CODE"]) == ("2", "false")
+    monkeypatch.setenv("ALLOW_REMOTE_CODE", "true")
+    assert train._environment(Path("/somewhere/bin/python"))["ALLOW_REMOTE_CODE"] == "true"
 
 
 @pytest.mark.slow

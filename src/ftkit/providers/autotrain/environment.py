@@ -8,6 +8,7 @@ is another folder. ftkit never imports it.
 from __future__ import annotations
 
 import hashlib
+import importlib
 import importlib.util
 import json
 import os
@@ -30,6 +31,9 @@ VARIABLE = "FTKIT_AUTOTRAIN_PYTHON"
 COMMAND = "ftkit autotrain setup"
 VERSION = "0.8.36"
 REQUIREMENTS = Path(__file__).with_name("requirements-autotrain.txt")
+
+NOT_PASSED_ON = {"VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "SPACE_ID", "ENDPOINT_ID"}
+"""Variables that mislead it: of another Python, or a sign that it is in a Space, which it would pause at the end."""
 
 _PYTHON = "3.11"
 _PACKAGES = ("autotrain-advanced", "torch", "transformers", "trl", "peft", "accelerate", "datasets", "huggingface-hub")
@@ -177,7 +181,7 @@ def _uv(say: Callable[[str], object]) -> str:
     if on_path:
         return on_path
     if importlib.util.find_spec("uv"):
-        return str(Path(sys.executable).with_name("uv"))
+        return str(importlib.import_module("uv").find_uv_bin())
     tools = _all() / "uv"
     if not (tools / "bin" / "uv").is_file():
         say("Fetching uv")
@@ -203,7 +207,7 @@ def _run(command: list[str]) -> None:
 def _environment(given: Mapping[str, str]) -> dict[str, str]:
     """Passes on what the user told pip about wheels and indexes: uv has other names for it."""
     told = {"UV_FIND_LINKS": ("PIP_FIND_LINKS", ","), "UV_DEFAULT_INDEX": ("PIP_INDEX_URL", " ")}
-    env = {name: value for name, value in given.items() if name not in {"VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME"}}
+    env = {name: value for name, value in given.items() if name not in NOT_PASSED_ON}
     for uv_name, (pip_name, between) in told.items():
         if pip_name in given:
             env.setdefault(uv_name, between.join(given[pip_name].split()))

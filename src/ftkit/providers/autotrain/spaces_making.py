@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ftkit.errors import FtkitError, ProviderError, ProviderUnavailableError
 from ftkit.providers._disk import log_tail
+from ftkit.providers.autotrain.environment import NOT_PASSED_ON
 from ftkit.providers.autotrain.recipe import DATA
 from ftkit.providers.autotrain.spaces_errors import NAME, refusal
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 _INSIDE = Path(__file__).with_name("inside") / "remote.py"
 _LOG = "log.txt"
-_NOT_PASSED_ON = {"VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "SPACE_ID", "ENDPOINT_ID", "HUGGING_FACE_HUB_TOKEN"}
-"""What would mislead the other environment: of another Python, or taken by AutoTrain for a sign of being in a Space."""
 _CREATE = "/api/repos/create"
 _BAD, _CONFLICT, _SERVER = 400, 409, 500
 
@@ -97,7 +96,9 @@ class Maker:
         return told
 
     def _environment(self) -> dict[str, str]:
-        env = {name: value for name, value in os.environ.items() if name not in _NOT_PASSED_ON}
+        env = {
+            name: value for name, value in os.environ.items() if name not in {*NOT_PASSED_ON, "HUGGING_FACE_HUB_TOKEN"}
+        }
         return {**env, "HF_TOKEN": self.token, "HF_ENDPOINT": self.endpoint, "HF_HUB_DISABLE_TELEMETRY": "1"}
 
     def _why(self, told: Told, work: Path) -> str:

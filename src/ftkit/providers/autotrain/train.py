@@ -24,6 +24,7 @@ from ftkit.models import EventLevel, Metrics
 from ftkit.providers._local_jobs import Reporter
 from ftkit.providers._local_jobs.names import MODEL, TRAINING, model_name
 from ftkit.providers.autotrain import hub
+from ftkit.providers.autotrain.environment import NOT_PASSED_ON
 from ftkit.providers.autotrain.options import AutoTrainOptions
 from ftkit.providers.autotrain.recipe import DATA, PROJECT, config_of, kind_of
 from ftkit.providers.huggingface.resolve import resolve_model
@@ -140,8 +141,16 @@ def _told_inside(work: Path, python: Path) -> Iterator[dict[str, Any]]:
 
 
 def _environment(python: Path) -> dict[str, str]:
-    env = {name: value for name, value in os.environ.items() if name not in {"VIRTUAL_ENV", "PYTHONPATH"}}
-    return {**env, "PATH": f"{python.parent}{os.pathsep}{env.get('PATH', '')}", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    env = {name: value for name, value in os.environ.items() if name not in NOT_PASSED_ON}
+    ours = {
+        "PATH": f"{python.parent}{os.pathsep}{env.get('PATH', '')}",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        # One process trains; of several GPUs, transformers would take all, in a way that nobody recommends.
+        "CUDA_VISIBLE_DEVICES": env.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0],
+        # AutoTrain's own default runs whatever code a model of the Hub brings along.
+        "ALLOW_REMOTE_CODE": env.get("ALLOW_REMOTE_CODE", "false"),
+    }
+    return env | ours
 
 
 def _pass_on(told: Mapping[str, Any], reporter: Reporter) -> None:
