@@ -152,7 +152,6 @@ def test_records_are_written_as_autotrain_reads_them(
     [
         {"role": "developer", "content": "Be short."},
         {"role": "assistant", "content": "Hi", "weight": 0},
-        {"role": "assistant", "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f"}}]},
     ],
 )
 def test_what_its_templates_would_drop_is_refused(tmp_path: Path, message: dict[str, Any]) -> None:
@@ -160,6 +159,14 @@ def test_what_its_templates_would_drop_is_refused(tmp_path: Path, message: dict[
     rows = [{"messages": [message, *chats(1)[0]["messages"]]}]
     with pytest.raises(DatasetError):
         prepare(write(tmp_path / "in.jsonl", rows), rules, tmp_path / "out.jsonl")
+
+
+def test_tools_are_refused(tmp_path: Path) -> None:
+    rules = AutoTrainProvider(jobs_folder=tmp_path).rules(Supervised(), "ftkit/small")
+    tools = [{"type": "function", "function": {"name": "add"}}]
+    with pytest.raises(DatasetError) as refused:
+        prepare(write(tmp_path / "in.jsonl", [{**chats(1)[0], "tools": tools}]), rules, tmp_path / "out.jsonl")
+    assert [problem.code for problem in refused.value.problems] == ["tools-not-accepted"]
 
 
 @pytest.fixture
