@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).parent.parent))  # a script finds what lies beside it, and what all tests share
+
 from hf_tools import train_lora
 
 if __name__ == "__main__":
