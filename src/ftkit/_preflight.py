@@ -21,7 +21,7 @@ from ftkit.errors import (
 from ftkit.keys import content_hash, upload_key
 from ftkit.methods import explain
 from ftkit.models import Estimate, JobRequest, Problem, Report, Severity, TrainingFile, counted
-from ftkit.provider import CountsTokens, EstimatesCost, KnowsLifecycle, Provider, ReadsFiles
+from ftkit.provider import CountsTokens, EstimatesCost, KnowsLifecycle, Provider, ReadsFiles, unsupported_method
 from ftkit.retrying import read
 
 if TYPE_CHECKING:
@@ -72,11 +72,8 @@ class Preflight:
 
     def problems(self, request: JobRequest) -> list[Problem]:
         """Returns everything about a request that the provider refuses."""
-        if type(request.method) not in self._provider.methods:
-            known = ", ".join(sorted(_type(m) for m in self._provider.methods))
-            message = f"it has no method '{request.method.type}'."
-            return [Problem(code="unsupported-method", field="method", message=message, fix=f"It has: {known}.")]
-        return self._provider.problems(request)
+        unknown = unsupported_method(request.method, self._provider.methods)
+        return unknown or self._provider.problems(request)
 
     def check(
         self,
@@ -227,10 +224,6 @@ def request_of(**fields: Any) -> JobRequest:
 def _unasked(error: FtkitError) -> Problem:
     message = f"the provider could not be asked until when the model can be used: {error.message}"
     return Problem(severity=Severity.WARNING, code="not-asked", field="model", message=message)
-
-
-def _type(method: type[Method]) -> str:
-    return str(method.model_fields["type"].default)
 
 
 def _summary(report: Report) -> str:

@@ -19,9 +19,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 from ftkit.errors import UnsupportedError
+from ftkit.models import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
         Lifecycle,
         Metrics,
         Page,
-        Problem,
         TrainingFile,
     )
 
@@ -362,6 +362,16 @@ ABILITIES: Mapping[type, str] = {
 def abilities(provider: object) -> frozenset[str]:
     """Returns the names of the abilities that a provider has."""
     return frozenset(ability.__name__ for ability in ABILITIES if isinstance(provider, ability))
+
+
+def unsupported_method(method: Method, known: Iterable[type[Method]]) -> list[Problem]:
+    """Returns the problem of a method that a provider does not have; nothing if it has it."""
+    methods = frozenset(known)
+    if type(method) in methods:
+        return []
+    names = ", ".join(sorted(str(each.model_fields["type"].default) for each in methods))
+    message = f"it has no method '{method.type}'."
+    return [Problem(code="unsupported-method", field="method", message=message, fix=f"It has: {names}.")]
 
 
 def require(provider: Provider, ability: type[A]) -> A:

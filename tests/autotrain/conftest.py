@@ -15,6 +15,8 @@ if any(importlib.util.find_spec(name) is None for name in ("torch", "transformer
     pytest.skip("the extra `local` is not installed", allow_module_level=True)
 
 from autotrain_tools import HF_TOKEN, build_model
+from local_conformance import a_quiet_machine
+from local_witness import end_all_below
 
 from ftkit.providers.autotrain import environment
 
@@ -26,13 +28,14 @@ CACHE = Path(__file__).parent.parent.parent / ".cache"
 
 @pytest.fixture(scope="session", autouse=True)
 def the_same_everywhere() -> Generator[None]:
-    """One thread, no GPU, no network: in our process, and so in all that it starts."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OMP_NUM_THREADS", "1")
-        patch.setenv("CUDA_VISIBLE_DEVICES", "")
-        patch.setenv("HF_HUB_OFFLINE", "1")
-        patch.setenv("HF_TOKEN", HF_TOKEN)
+    with a_quiet_machine(HF_TOKEN):
         yield
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_running(tmp_path: Path) -> Generator[None]:
+    yield
+    end_all_below(tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -33,7 +33,8 @@ from ftkit.errors import (
 from ftkit.ledger import Ledger
 from ftkit.models import EventLevel, JobRequest, JobStatus, Severity, TrainingFile
 from ftkit.providers.autotrain import environment, spaces_errors
-from ftkit.providers.autotrain.spaces import BACKENDS, AutoTrainSpaces, project_of
+from ftkit.providers.autotrain.backends import SPACES
+from ftkit.providers.autotrain.spaces import AutoTrainSpaces, project_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -586,7 +587,7 @@ def test_what_a_space_cannot_see_is_refused(provider: AutoTrainSpaces, tmp_path:
 
 
 def test_every_backend_of_ours_can_be_made(hub: HubStandIn) -> None:
-    assert [repr(spaces_of(hub, "", backend=backend)).split("'")[1] for backend in BACKENDS] == [*BACKENDS]
+    assert [repr(spaces_of(hub, "", backend=backend)).split("'")[1] for backend in SPACES] == [*SPACES]
 
 
 # -- with the real AutoTrain -----------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from filelock import FileLock
 from hf_tools import HERE, HF_TOKEN, Trained, run_python, train_lora
+from local_conformance import a_quiet_machine
 from local_witness import end_all_below
 
 if sys.platform == "win32":
@@ -24,12 +25,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session", autouse=True)
 def the_same_everywhere() -> Generator[None]:
-    """One thread, no GPU, no network: in our process, and so in all that it starts."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OMP_NUM_THREADS", "1")
-        patch.setenv("CUDA_VISIBLE_DEVICES", "")
-        patch.setenv("HF_HUB_OFFLINE", "1")
-        patch.setenv("HF_TOKEN", HF_TOKEN)
+    with a_quiet_machine(HF_TOKEN):
         yield
 
 

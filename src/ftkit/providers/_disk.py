@@ -58,6 +58,14 @@ def write_atomically(path: Path, text: str, *, durable: bool = False) -> None:
         sync(path.parent)
 
 
+def take(source: Path, target: Path) -> None:
+    """Puts a file into a folder: at no cost where both are on one disk. Nobody ever writes into either again."""
+    try:
+        target.hardlink_to(source)
+    except OSError:  # another disk, or a file system without links
+        shutil.copyfile(source, target)
+
+
 def remove_tree(folder: Path) -> None:
     """Removes a folder so that nobody ever takes half of it for the whole."""
     gone = folder.with_name(f"{GONE}{folder.name}")

@@ -9,12 +9,13 @@ from typing import Any, NamedTuple, TypeVar, cast
 from ftkit.errors import ConfigurationError
 from ftkit.methods import near
 from ftkit.models import counted
+from ftkit.providers.autotrain.backends import LOCAL
 from ftkit.recipes.columns import as_mapped, data_file, settle
 from ftkit.recipes.document import fill, read_document
 from ftkit.recipes.keys import drop_keys, parse_keys
 from ftkit.recipes.parameters import METHODS, OF_ADAPTERS, OF_VALIDATION, PAIRS, method_of, options_of, unused
 from ftkit.recipes.recipe import Recipe, unsent
-from ftkit.recipes.sections import LOCAL, Columns, Data, Hub, Params, Top, read_section
+from ftkit.recipes.sections import Columns, Data, Hub, Params, Top, read_section
 
 _TASKS = {"llm": None, "lm_training": None, **{f"llm-{trainer}": trainer for trainer in METHODS}}
 _NEEDED = ("task", "base_model", "project_name", "backend", "data")

@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from ftkit.methods import near
+from ftkit.providers.autotrain.backends import LOCAL, SPACES
 
 _MEANT = {
     "learning_rate": "lr",
@@ -30,25 +31,7 @@ _MEANT = {
     "beta": "dpo_beta",
     "model": "base_model",
 }
-"""Keys of AutoTrain's -> what others call them, and a user may write."""
-LOCAL = ("local", "local-cli", "local-ui")
-_SPACES = [
-    "cpu-basic",
-    "cpu-upgrade",
-    "t4-small",
-    "t4-medium",
-    "l4x1",
-    "l4x4",
-    "l40sx1",
-    "l40sx4",
-    "l40sx8",
-    "a10g-small",
-    "a10g-large",
-    "a10g-largex2",
-    "a10g-largex4",
-    "a100-large",
-]
-_BACKENDS = (*LOCAL, *(f"spaces-{hardware}" for hardware in _SPACES))
+"""What others call a key, and a user may write -> AutoTrain's name for it."""
 _LONGEST_NAME = 50
 
 
@@ -60,8 +43,9 @@ def _project(name: str) -> str:
 
 
 def _backend(name: str) -> str:
-    if name not in _BACKENDS:
-        message = f"a recipe runs here ('local') or on a Space of the Hub ('spaces-l4x1', ...){near(name, _BACKENDS)}"
+    known = (*LOCAL, *SPACES)
+    if name not in known:
+        message = f"a recipe runs here ('local') or on a Space of the Hub ('spaces-l4x1', ...){near(name, known)}"
         raise ValueError(message)
     return name
 

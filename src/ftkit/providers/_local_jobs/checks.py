@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftkit.errors import ConfigurationError
-from ftkit.methods import Method, Settings, near
+from ftkit.methods import near
 from ftkit.models import Problem
 from ftkit.providers._local_jobs.names import SUFFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterator
 
+    from ftkit.methods import Method, Settings
     from ftkit.models import JobRequest
 
 HYPERPARAMETERS = ("n_epochs", "batch_size", "learning_rate", "learning_rate_multiplier", "lora")
@@ -22,15 +23,6 @@ def of_model(wrong: str | None, fix: str) -> Iterator[Problem]:
     """Yields what is wrong with the model, if anything is."""
     if wrong:
         yield Problem(code="unknown-model", field="model", message=f"{wrong}.", fix=fix)
-
-
-def of_method(method: Method, known: Iterable[type[Method]]) -> Iterator[Problem]:
-    """Yields that a method is not there."""
-    methods = frozenset(known)
-    if type(method) not in methods:
-        names = ", ".join(sorted(str(each.model_fields["type"].default) for each in methods))
-        message = f"it has no method '{method.type}'."
-        yield Problem(code="unsupported-method", field="method", message=message, fix=f"It has: {names}.")
 
 
 def of_hyperparameters(method: Method, known: Collection[str], who: str) -> Iterator[Problem]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import ConflictError, NotFoundError, ProviderError
 from ftkit.models import FineTuningJob, JobEvent, JobRequest, JobStatus, Page
-from ftkit.providers._disk import disk_errors, require_posix, sync, try_lock, write_atomically
+from ftkit.providers._disk import disk_errors, require_posix, sync, take, try_lock, write_atomically
 from ftkit.providers._local_jobs.folder import JOB_ID, LOCK, LOG, REQUEST, WORDS, JobFolder, JobRecord, JobState
 from ftkit.providers._processes import ProcessId, end_group, is_alive, start_detached, this_process
 
@@ -236,7 +236,7 @@ class LocalJobs:
         try:
             handle = try_lock(building / LOCK)
             for name, source in inputs.items():
-                _take(source, building / name)
+                take(source, building / name)
             write_atomically(building / REQUEST, record.model_dump_json(indent=2, exclude_none=True), durable=True)
             JobFolder(building).write_state(JobState(word="queued", asker=this_process()), durable=True)
             try:
@@ -359,11 +359,3 @@ def job_id(key: str) -> str:
 def _is_awaited(state: JobState, run: int) -> bool:
     """Whether nobody has begun with a run yet."""
     return state.run == run and state.runner is None and state.word == "queued"
-
-
-def _take(source: Path, target: Path) -> None:
-    """Puts a file into a folder: at no cost where both are on one disk. Nobody ever writes into either again."""
-    try:
-        target.hardlink_to(source)
-    except OSError:  # another disk, or a file system without links
-        shutil.copyfile(source, target)

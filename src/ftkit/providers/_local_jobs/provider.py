@@ -15,6 +15,7 @@ from ftkit.providers._local_jobs.files import KeepsFiles, LocalFiles
 from ftkit.providers._local_jobs.folder import JOB_ID
 from ftkit.providers._local_jobs.jobs import LocalJobs
 from ftkit.providers._local_jobs.names import MODEL, parse_model_name
+from ftkit.providers.huggingface.resolve import absolute, model_problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -157,7 +158,10 @@ class LocalProvider(KeepsFiles):
         Raises:
             NotFoundError: It can be none.
         """
-        raise NotImplementedError
+        problem = model_problem(model)
+        if problem:
+            raise NotFoundError(problem, provider=self.name)
+        return absolute(model)
 
     def _named(self, model: str) -> tuple[str, int | None]:
         ours = parse_model_name(model)

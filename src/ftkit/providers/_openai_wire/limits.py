@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ftkit.methods import DPO, Method, Reinforcement, Supervised, near
 from ftkit.models import DatasetRules, Problem, RecordKind, Severity
+from ftkit.provider import unsupported_method
 from ftkit.providers._openai_wire.bodies import known_hyperparameters
 from ftkit.providers._openai_wire.graders import grader_problems
 
@@ -56,10 +57,9 @@ def problems_of(request: JobRequest, *, suffix: re.Pattern[str], suffix_rule: st
         suffix: What a suffix may be.
         suffix_rule: The same in words.
     """
-    if type(request.method) not in METHODS:
-        known_types = ", ".join(sorted(str(method.model_fields["type"].default) for method in METHODS))
-        message = f"it has no method '{request.method.type}'."
-        yield _problem("unsupported-method", "method", message, f"It has: {known_types}.")
+    unknown = unsupported_method(request.method, METHODS)
+    if unknown:
+        yield from unknown
         return
     yield from _hyperparameters(request.method)
     if isinstance(request.method, Reinforcement):

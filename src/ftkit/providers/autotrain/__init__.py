@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftkit.errors import ConfigurationError
+from ftkit.providers.autotrain.backends import LOCAL
 from ftkit.providers.autotrain.local import AutoTrainProvider
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from ftkit.providers.autotrain.spaces import AutoTrainSpaces
 
 __all__ = ["AutoTrainProvider", "autotrain"]
-
-_LOCAL = {"local", "local-cli", "local-ui"}
 
 
 def autotrain(
@@ -51,7 +50,7 @@ def autotrain(
         MissingExtraError: A Space needs huggingface_hub, and it is not installed.
         UnsupportedError: This is Windows, and the backend is local.
     """
-    if backend in _LOCAL:
+    if backend in LOCAL:
         given = {"username": username, "token": token, "hub": hub}
         _refuse(given, backend, "A training on this machine asks no Hub for leave; drop it, or name a Space.")
         return AutoTrainProvider(jobs_folder=jobs_folder, slots=slots, python=python)

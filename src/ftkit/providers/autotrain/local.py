@@ -14,7 +14,7 @@ from ftkit.providers.autotrain import environment
 from ftkit.providers.autotrain.options import AutoTrainOptions
 from ftkit.providers.autotrain.problems import problems_of
 from ftkit.providers.autotrain.recipe import ACCEPTS, rules_of
-from ftkit.providers.huggingface.resolve import absolute, model_problem
+from ftkit.providers.huggingface.resolve import absolute
 
 if TYPE_CHECKING:
     import os
@@ -104,12 +104,6 @@ class AutoTrainProvider(LocalProvider):
         if not place.exists():
             raise NotFoundError(f"no model '{model}'", provider=_NAME)
         remove_tree(place)
-
-    def _base_model(self, model: str) -> str:
-        problem = model_problem(model)
-        if problem:
-            raise NotFoundError(problem, provider=_NAME)
-        return absolute(model)
 
     def _model_folder(self, job_id: str, step: int | None) -> Path:
         place = super()._model_folder(job_id, step)

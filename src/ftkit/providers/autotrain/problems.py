@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ftkit.methods import DPO, Method, Supervised
 from ftkit.models import Problem, Severity
+from ftkit.provider import unsupported_method
 from ftkit.providers._local_jobs import checks
 from ftkit.providers.autotrain.options import AutoTrainOptions
 from ftkit.providers.autotrain.recipe import TASKS
@@ -22,7 +23,7 @@ _ONLY: dict[str, tuple[type[Method], ...]] = {"trainer": (Supervised,), "model_r
 def problems_of(request: JobRequest) -> Iterator[Problem]:
     """Yields the problems of a request."""
     yield from checks.of_model(model_problem(request.model), HOW_TO_NAME)
-    unknown = list(checks.of_method(request.method, TASKS))
+    unknown = unsupported_method(request.method, TASKS)
     if unknown:
         yield from unknown
         return

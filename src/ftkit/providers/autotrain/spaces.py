@@ -24,6 +24,7 @@ from ftkit.models import DatasetRules, FineTuningJob, Page
 from ftkit.providers._local_jobs.files import KeepsFiles, LocalFiles
 from ftkit.providers._notes import Notes
 from ftkit.providers.autotrain import environment
+from ftkit.providers.autotrain.backends import SPACES
 from ftkit.providers.autotrain.options import AutoTrainOptions
 from ftkit.providers.autotrain.recipe import ACCEPTS, config_of, kind_of, rules_of
 from ftkit.providers.autotrain.spaces_errors import NAME
@@ -45,15 +46,6 @@ if TYPE_CHECKING:
     from ftkit.providers.autotrain.spaces_hub import Space
 
 logger = logging.getLogger("ftkit")
-
-BACKENDS = tuple(
-    f"spaces-{hardware}"
-    for hardware in (
-        *("cpu-basic", "cpu-upgrade", "t4-small", "t4-medium", "l4x1", "l4x4", "l40sx1", "l40sx4", "l40sx8"),
-        *("a10g-small", "a10g-large", "a10g-largex2", "a10g-largex4", "a100-large"),
-    )
-)
-"""The Spaces that AutoTrain 0.8.36 knows."""
 
 _JOB_ID = re.compile(r"ftkit-[0-9a-f]{24}")
 _OWNER = re.compile(r"\w(?:[\w.-]{0,94}\w)?", re.ASCII)
@@ -97,9 +89,9 @@ class AutoTrainSpaces(KeepsFiles):
         jobs_folder: str | os.PathLike[str] | None = None,
         making_s: float = 3600.0,
     ) -> None:
-        if backend not in BACKENDS:
-            hint = f"Choose one of: {', '.join(BACKENDS)}; or leave it out, to train on this machine."
-            raise ConfigurationError(f"there is no backend '{backend}'{near(backend, BACKENDS)}", hint=hint)
+        if backend not in SPACES:
+            hint = f"Choose one of: {', '.join(SPACES)}; or leave it out, to train on this machine."
+            raise ConfigurationError(f"there is no backend '{backend}'{near(backend, SPACES)}", hint=hint)
         if username is not None and not _OWNER.fullmatch(username):
             raise ConfigurationError(f"'{username[:100]}' is no name of a user or organisation of the Hub")
         if not making_s > 0:

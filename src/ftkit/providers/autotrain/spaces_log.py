@@ -10,10 +10,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ftkit.errors import NotFoundError
-from ftkit.models import EventLevel, JobEvent, Metrics, Page
+from ftkit.models import EventLevel, JobEvent, Page
+from ftkit.providers._trainer_logs import training_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+    from ftkit.models import Metrics
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _BAR = re.compile(r"(?:[^\r|]{0,60}:)?\s*\d{1,3}%\|[^|]*\|\s*[\d.]+\w?/[\d.]+\w?\s*\[[^\]]*\]")
@@ -25,7 +28,6 @@ _SERVER = re.compile(r"(?P<level>INFO|WARNING|ERROR): {2,}(?P<message>.*)")
 _LEVELS = {"WARNING": EventLevel.WARNING, "ERROR": EventLevel.ERROR, "CRITICAL": EventLevel.ERROR}
 _MEASURED = re.compile(r"\{[^{}]*'loss': [^{}]*\}")
 _NUMBER = re.compile(r"'(\w+)': '?(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)\b", re.IGNORECASE)
-_KNOWN = {"loss", "epoch", "learning_rate"}
 _ID = re.compile(r".+-(\d{1,12})-[0-9a-f]{12}-\d+")
 
 
@@ -75,13 +77,7 @@ def metrics_in(text: str, step: int) -> Metrics | None:
         return None
     numbers = {name: float(number) for name, number in _NUMBER.findall(found[0])}
     finite = {name: number for name, number in numbers.items() if math.isfinite(number)}
-    return Metrics(
-        step=step,
-        epoch=finite.get("epoch"),
-        train_loss=finite.get("loss"),
-        learning_rate=finite.get("learning_rate"),
-        extra={name: number for name, number in finite.items() if name not in _KNOWN},
-    )
+    return training_metrics(step, finite)
 
 
 def page_of(events: Sequence[JobEvent], after: str | None, limit: int) -> Page[JobEvent]:

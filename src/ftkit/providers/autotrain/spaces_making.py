@@ -12,7 +12,7 @@ from threading import Timer
 from typing import TYPE_CHECKING, Any, cast
 
 from ftkit.errors import FtkitError, ProviderError, ProviderUnavailableError
-from ftkit.providers._disk import log_tail
+from ftkit.providers._disk import log_tail, take
 from ftkit.providers.autotrain.environment import NOT_PASSED_ON
 from ftkit.providers.autotrain.recipe import DATA
 from ftkit.providers.autotrain.spaces_errors import NAME, refusal
@@ -64,7 +64,7 @@ class Maker:
         with TemporaryDirectory(prefix="making-", dir=folder, ignore_cleanup_errors=True) as name:
             work = Path(name)
             (work / DATA).mkdir()
-            (work / DATA / "train.jsonl").hardlink_to(training)
+            take(training, work / DATA / "train.jsonl")
             (work / "config.yml").write_text(json.dumps(recipe, indent=2), encoding="utf-8")  # JSON is YAML, too
             told = self._run(work)
             return told.has_made(self._why(told, work))

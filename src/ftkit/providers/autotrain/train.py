@@ -20,9 +20,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from ftkit.errors import FtkitError, ProviderError
-from ftkit.models import EventLevel, Metrics
+from ftkit.models import EventLevel
+from ftkit.providers._disk import take
 from ftkit.providers._local_jobs import Reporter
 from ftkit.providers._local_jobs.names import MODEL, TRAINING, model_name
+from ftkit.providers._trainer_logs import training_metrics
 from ftkit.providers.autotrain import hub
 from ftkit.providers.autotrain.environment import NOT_PASSED_ON
 from ftkit.providers.autotrain.options import AutoTrainOptions
@@ -36,11 +38,9 @@ if TYPE_CHECKING:
 _INSIDE = Path(__file__).with_name("inside") / "runner.py"
 _WORK = "work"
 _LOGS = "runs"
-_PARTIAL = ".model"
-_LEFT_OUT = ("autotrain-data", _LOGS, "training_args.bin", "training_params.json")
-"""What AutoTrain leaves in a project that is no part of a model: one is a pickle, one holds the user's settings."""
+_LEFT_OUT = ("autotrain-data", _LOGS, "training_args.bin")
+"""What AutoTrain leaves in a project that is no part of a model; the last is a pickle."""
 _MOST_SHOWN = 500
-_KNOWN = {"loss", "epoch", "learning_rate"}
 
 
 def main(path: Path) -> int:
@@ -92,7 +92,7 @@ def _prepare(work: Path, training: Path, reporter: Reporter) -> None:
     """Writes what AutoTrain reads: a recipe, and a folder with the one file of data that it is to find."""
     shutil.rmtree(work, ignore_errors=True)
     (work / DATA).mkdir(parents=True)
-    (work / DATA / "train.jsonl").hardlink_to(training)
+    take(training, work / DATA / "train.jsonl")
     with training.open(encoding="utf-8") as lines:
         kind = kind_of(json.loads(next(lines)))
     request, extra = reporter.record.request, reporter.record.extra
@@ -162,24 +162,11 @@ def _pass_on(told: Mapping[str, Any], reporter: Reporter) -> None:
                 reporter.event(f"Training started: {told['total']} steps")
             reporter.status(step=told["step"], total_steps=told["total"])
         case "metrics" if "loss" in told["values"]:
-            metrics = _metrics(told["step"], told["values"])
+            metrics = training_metrics(told["step"], told["values"])
             where = f"Step {told['step']}/{reporter.state.total_steps}"
             reporter.event(f"{where}: training loss={metrics.train_loss:.2f}", metrics=metrics)
-        case "trained" if told["tokens"]:
-            reporter.status(trained_tokens=told["tokens"])
         case _:
             pass
-
-
-def _metrics(step: int, values: Mapping[str, Any]) -> Metrics:
-    numbers = {name: float(value) for name, value in values.items() if isinstance(value, int | float)}
-    return Metrics(
-        step=step,
-        epoch=numbers.get("epoch"),
-        train_loss=numbers["loss"],
-        learning_rate=numbers.get("learning_rate"),
-        extra={name: value for name, value in numbers.items() if name not in _KNOWN},
-    )
 
 
 def _keep_model(project: Path, place: Path) -> None:

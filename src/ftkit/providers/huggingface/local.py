@@ -15,7 +15,7 @@ from ftkit.providers.huggingface import checkpoints
 from ftkit.providers.huggingface.options import LocalOptions
 from ftkit.providers.huggingface.plan import longest, positions
 from ftkit.providers.huggingface.problems import problems_of
-from ftkit.providers.huggingface.resolve import absolute, model_problem, resolve_tokenizer
+from ftkit.providers.huggingface.resolve import absolute, resolve_tokenizer
 
 if TYPE_CHECKING:
     import os
@@ -145,12 +145,6 @@ class LocalHuggingFace(LocalProvider):
             remove_tree(folder)
 
     # -- inside --------------------------------------------------------------------------------------------------
-
-    def _base_model(self, model: str) -> str:
-        problem = model_problem(model)
-        if problem:
-            raise NotFoundError(problem, provider=_NAME)
-        return absolute(model)
 
     def _model_folder(self, job_id: str, step: int | None) -> Path:
         if step is not None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit.methods import DPO
 from ftkit.models import Problem, Severity
+from ftkit.provider import unsupported_method
 from ftkit.providers._local_jobs import checks
 from ftkit.providers.huggingface.options import LocalOptions
 from ftkit.providers.huggingface.resolve import HOW_TO_NAME, model_problem
@@ -29,7 +30,7 @@ def problems_of(request: JobRequest, methods: Iterable[type[Method]]) -> list[Pr
 
 def _problems(request: JobRequest, methods: frozenset[type[Method]]) -> Iterator[Problem]:
     yield from checks.of_model(model_problem(request.model), HOW_TO_NAME)
-    unknown = list(checks.of_method(request.method, methods))
+    unknown = unsupported_method(request.method, methods)
     if unknown:
         yield from unknown
         return

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from transformers import TrainerCallback
 
 from ftkit.models import Metrics
+from ftkit.providers._trainer_logs import training_metrics
 from ftkit.providers.huggingface import checkpoints
 from ftkit.providers.huggingface.adapters import name_base
 
@@ -51,7 +52,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # untyped
         if "loss" in logs:
             logs = {**logs, "num_tokens": logs.get("num_tokens", 0) + self._tokens_before}
             self._reporter.event(
-                f"Step {step}/{total}: training loss={logs['loss']:.2f}", metrics=_training_metrics(step, logs)
+                f"Step {step}/{total}: training loss={logs['loss']:.2f}", metrics=training_metrics(step, logs)
             )
             self._reporter.status(step=step, trained_tokens=int(logs["num_tokens"]))
         elif "eval_loss" in logs:
@@ -80,18 +81,6 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # untyped
 
     def _ends_epoch(self, state: Any) -> bool:  # noqa: ANN401 - untyped
         return int(state.global_step) % self._steps_per_epoch == 0
-
-
-def _training_metrics(step: int, logs: dict[str, float]) -> Metrics:
-    known = {"loss", "epoch", "learning_rate", "mean_token_accuracy"}
-    return Metrics(
-        step=step,
-        epoch=logs.get("epoch"),
-        train_loss=logs["loss"],
-        train_mean_token_accuracy=logs.get("mean_token_accuracy"),
-        learning_rate=logs.get("learning_rate"),
-        extra={name: float(value) for name, value in logs.items() if name not in known},
-    )
 
 
 def _evaluation_metrics(step: int, logs: dict[str, float]) -> Metrics:

@@ -9,29 +9,20 @@ Nothing that costs is begun for somebody who has gone; what was begun is finishe
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import traceback
 from typing import Any
 from urllib.parse import urlsplit
 
+from telling import Report
 
-class Report:
-    """The way back: standard output as it was, while whatever else is printed goes to the log."""
 
-    def __init__(self) -> None:
-        self._fd = os.dup(1)
-        os.dup2(2, 1)
-
-    def tell(self, kind: str, **fields: Any) -> None:
-        """Tells one thing.
-
-        Raises:
-            BrokenPipeError: Nobody listens any more.
-        """
-        line = json.dumps({"kind": kind, **fields}, default=str)
-        os.write(self._fd, line.encode() + b"\n")
+def report_on_stdout() -> Report:
+    """Returns the way back: standard output as it was, while whatever else is printed goes to the log."""
+    fd = os.dup(1)
+    os.dup2(2, 1)
+    return Report(fd)
 
 
 def make(config: str, report: Report) -> None:
@@ -81,7 +72,7 @@ def answer(error: BaseException, response: Any) -> dict[str, Any]:
 
 def main(config: str) -> int:
     """Makes a Space, and tells how it ended."""
-    report = Report()
+    report = report_on_stdout()
     try:
         make(config, report)
         report.tell("done")

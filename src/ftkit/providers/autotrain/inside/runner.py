@@ -17,28 +17,17 @@ import threading
 import time
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import older
+from telling import Report
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _MULTIPLE = 8
+_ROWS = 1000
 _LOOKS, _LOOK_S = 20, 0.05
-
-
-class Report:
-    """The way back. One line is one write, so that lines of threads do not mix."""
-
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
-
-    def tell(self, kind: str, **fields: Any) -> None:
-        """Tells one thing."""
-        line = json.dumps({"kind": kind, **fields}, default=str)
-        os.write(self._fd, line.encode() + b"\n")
-
-    def warn(self, message: str) -> None:
-        """Tells what the user should know."""
-        self.tell("event", level="warning", message=message)
 
 
 def end_with_parent() -> None:
@@ -68,7 +57,6 @@ def fit_to_cpu(params: Any, report: Report) -> None:
         "mixed_precision": (params.mixed_precision is not None, None),
         "optimizer": ("8bit" in params.optimizer or "bnb" in params.optimizer, "adamw_torch"),
         "use_flash_attention_2": (params.use_flash_attention_2, False),
-        "unsloth": (params.unsloth, False),
     }
     for name, (is_wrong, instead) in wrong.items():
         if is_wrong:
@@ -92,15 +80,13 @@ def fit_block(params: Any, report: Report, *, is_ours: bool) -> None:
     if params.trainer not in ("sft", "default"):
         return
     tokenizer = utils.get_tokenizer(params)
-    rows, _ = utils.process_input_data(params)
-    rows, _ = utils.process_data_with_chat_template(params, tokenizer, rows, None)
     wanted = utils.configure_block_size(params.model_copy(), tokenizer).block_size
     if is_ours:  # AutoTrain asks the tokenizer alone, which often does not know
         wanted = params.block_size = min(wanted, positions_of(params.model) or wanted)
     enough = wanted * (params.batch_size * params.gradient_accumulation if is_ours else 1)
     total, longest = 0, 0
-    for row in rows:
-        tokens = len(tokenizer(str(row[params.text_column]))["input_ids"]) + 1
+    for text in texts_of(params, tokenizer):
+        tokens = len(tokenizer(text)["input_ids"]) + 1
         total, longest = total + tokens, max(longest, tokens)
         if total >= enough and longest >= _MULTIPLE:
             return
@@ -114,6 +100,17 @@ def fit_block(params: Any, report: Report, *, is_ours: bool) -> None:
             f"choose a smaller block_size, {total // _MULTIPLE * _MULTIPLE} at most"
         )
         raise ValueError(message)
+
+
+def texts_of(params: Any, tokenizer: Any) -> Iterator[str]:
+    """Yields what will be trained on, some rows at a time: a large file fills a block long before its end."""
+    from autotrain.trainers.clm import utils
+
+    rows, _ = utils.process_input_data(params)
+    for start in range(0, len(rows), _ROWS):
+        some = rows.select(range(start, min(start + _ROWS, len(rows))))
+        some, _ = utils.process_data_with_chat_template(params, tokenizer, some, None)
+        yield from map(str, some[params.text_column])
 
 
 def positions_of(model: str) -> int | None:
@@ -157,9 +154,6 @@ def with_hooks(params: Any, report: Report) -> None:
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
             report.tell("metrics", step=state.global_step, values=dict(logs or {}))
 
-        def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            report.tell("trained", step=state.global_step, tokens=state.num_input_tokens_seen or None)
-
     callbacks, arguments = utils.get_callbacks, utils.configure_training_args
 
     def with_teller(config: Any) -> Any:
@@ -198,7 +192,6 @@ def run(config: Path, report: Report) -> None:
     fit_block(params, report, is_ours=asked["block_size_is_ours"])
     mend_loss()
     with_hooks(params, report)
-    os.environ["PAUSE_ON_FAILURE"] = "0"
     try:
         trainer_of(params.trainer)(params)
     except ValueError as error:
@@ -208,7 +201,7 @@ def run(config: Path, report: Report) -> None:
     unmerged = [warning for warning in warnings if "merge" in warning]
     if params.peft and params.merge_adapter and unmerged:
         raise RuntimeError(f"the adapter was trained, and could not be merged: {unmerged[0]}")
-    report.tell("done", folder=params.project_name)
+    report.tell("done")
 
 
 def main(config: str, fd: str) -> int:
