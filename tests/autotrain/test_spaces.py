@@ -32,7 +32,8 @@ from ftkit.errors import (
 )
 from ftkit.ledger import Ledger
 from ftkit.models import EventLevel, JobRequest, JobStatus, Severity, TrainingFile
-from ftkit.providers.autotrain import environment, spaces_errors
+from ftkit.providers import _hub
+from ftkit.providers.autotrain import environment
 from ftkit.providers.autotrain.backends import SPACES
 from ftkit.providers.autotrain.spaces import AutoTrainSpaces, project_of
 
@@ -509,7 +510,7 @@ def test_a_wrong_token_is_never_read_as_no_job(hub: HubStandIn, train: Path, tmp
 def test_a_hub_that_says_nothing_is_not_waited_for(
     provider: AutoTrainSpaces, hub: HubStandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spaces_errors, "_ANSWER_S", 0.3)
+    monkeypatch.setattr(_hub, "_ANSWER_S", 0.3)
     hub.refusing["GET runtime"] = [HANG]
     began = time.monotonic()
     with pytest.raises(ProviderUnavailableError, match="cannot be reached"):
@@ -522,7 +523,7 @@ def test_the_limit_is_for_our_own_requests_alone(
 ) -> None:
     with pytest.raises(NotFoundError):
         provider.get_job(PROJECT)
-    monkeypatch.setattr(spaces_errors, "_ANSWER_S", 0.3)
+    monkeypatch.setattr(_hub, "_ANSWER_S", 0.3)
     hub.repos["space", "me/mine"] = Repo("space", "me/mine", {})
     monkeypatch.setattr("hub_standin.HANG_S", 1.0)
     hub.refusing["GET info"] = [HANG]

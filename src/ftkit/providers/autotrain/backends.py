@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+NAME = "autotrain"
+"""The provider's name."""
 LOCAL = ("local", "local-cli", "local-ui")
 """On this machine."""
 SPACES = tuple(

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from ftkit.errors import MissingExtraError
 from ftkit.providers._http_errors import plain
-from ftkit.providers.autotrain.spaces_errors import hub_asked
+from ftkit.providers._hub import hub_asked
+from ftkit.providers.autotrain.backends import NAME
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +29,7 @@ def push(folder: Path, repo: str) -> str:
     except ImportError as error:
         raise MissingExtraError("Pushing to the Hub", "huggingface") from error
     api, token = HfApi(), get_token() or ""
-    with hub_asked(lambda text: plain(text, [token])):
+    with hub_asked(NAME, lambda text: plain(text, [token])):
         url = api.create_repo(repo, private=True, exist_ok=True)
         api.upload_folder(repo_id=repo, folder_path=folder, commit_message="Tuned with AutoTrain, through ftkit")
     return str(url)

@@ -11,6 +11,7 @@ from ftkit.providers._disk import remove_tree
 from ftkit.providers._local_jobs.names import MODEL, TRAINING
 from ftkit.providers._local_jobs.provider import LocalProvider
 from ftkit.providers.autotrain import environment
+from ftkit.providers.autotrain.backends import NAME
 from ftkit.providers.autotrain.options import AutoTrainOptions
 from ftkit.providers.autotrain.problems import problems_of
 from ftkit.providers.autotrain.recipe import ACCEPTS, rules_of
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from ftkit.methods import Method
     from ftkit.models import DatasetRules, FineTuningJob, JobRequest, Problem, TrainingFile
 
-_NAME = "autotrain"
 _TRAINER = (sys.executable, "-P", "-m", "ftkit.providers.autotrain.train")  # -P: no module of the user's folder
 
 
@@ -56,7 +56,7 @@ class AutoTrainProvider(LocalProvider):
         slots: int | None = None,
         python: str | os.PathLike[str] | None = None,
     ) -> None:
-        super().__init__(_NAME, jobs_folder, slots)
+        super().__init__(NAME, jobs_folder, slots)
         self._python = python
         self.methods: frozenset[type[Method]] = frozenset(ACCEPTS)
         self.model_roles: Mapping[str, str] = {"small": "ftkit/small"}
@@ -99,10 +99,10 @@ class AutoTrainProvider(LocalProvider):
         """
         job_id, _ = self._named(model)
         if not self._jobs.get(job_id).status.is_terminal:
-            raise ConflictError(f"job '{job_id}' is still at work", provider=_NAME, hint="Cancel it first.")
+            raise ConflictError(f"job '{job_id}' is still at work", provider=NAME, hint="Cancel it first.")
         place = self._jobs.place(job_id).path / MODEL
         if not place.exists():
-            raise NotFoundError(f"no model '{model}'", provider=_NAME)
+            raise NotFoundError(f"no model '{model}'", provider=NAME)
         remove_tree(place)
 
     def _model_folder(self, job_id: str, step: int | None) -> Path:

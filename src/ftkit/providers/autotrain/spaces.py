@@ -21,14 +21,14 @@ from ftkit.errors import (
 from ftkit.home import state_folder
 from ftkit.methods import near
 from ftkit.models import DatasetRules, FineTuningJob, Page
+from ftkit.providers._hub import client_and_token
 from ftkit.providers._local_jobs.files import KeepsFiles, LocalFiles
 from ftkit.providers._notes import Notes
 from ftkit.providers.autotrain import environment
-from ftkit.providers.autotrain.backends import SPACES
+from ftkit.providers.autotrain.backends import NAME, SPACES
 from ftkit.providers.autotrain.options import AutoTrainOptions
 from ftkit.providers.autotrain.recipe import ACCEPTS, config_of, kind_of, rules_of
-from ftkit.providers.autotrain.spaces_errors import NAME
-from ftkit.providers.autotrain.spaces_hub import SpacesHub, client_and_token
+from ftkit.providers.autotrain.spaces_hub import SpacesHub
 from ftkit.providers.autotrain.spaces_jobs import SpaceJobs, asked_of
 from ftkit.providers.autotrain.spaces_log import page_of
 from ftkit.providers.autotrain.spaces_making import Maker
@@ -96,7 +96,7 @@ class AutoTrainSpaces(KeepsFiles):
             raise ConfigurationError(f"'{username[:100]}' is no name of a user or organisation of the Hub")
         if not making_s > 0:
             raise ConfigurationError(f"making_s is a number of seconds above 0 (got {making_s})")
-        api, self._token = client_and_token(hub, token)
+        api, self._token = client_and_token(NAME, hub, token)
         self._hub = SpacesHub(api, self._token, username)
         self._hardware = backend.removeprefix("spaces-")
         self._backend = backend

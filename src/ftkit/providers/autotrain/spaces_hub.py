@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from ftkit.errors import (
-    ConfigurationError,
-    CredentialsError,
     FtkitError,
-    MissingExtraError,
     NotFoundError,
     ProviderUnavailableError,
 )
 from ftkit.providers._http_errors import plain
-from ftkit.providers.autotrain.spaces_errors import NAME, TOKEN_HINT, hub_asked
+from ftkit.providers._hub import hub_asked
+from ftkit.providers.autotrain.backends import NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -202,35 +200,7 @@ class SpacesHub:
     # -- inside --------------------------------------------------------------------------------------------------
 
     def _asked(self) -> AbstractContextManager[None]:
-        return hub_asked(self.hide)
-
-
-def client_and_token(hub: HfApi | None, token: str | None) -> tuple[HfApi, str]:
-    """Returns huggingface_hub's client, and its token, for the process in AutoTrain's environment needs that, too.
-
-    Args:
-        hub: A ready-made client.
-        token: A token, in place of that; the one that huggingface_hub finds if both are None.
-
-    Raises:
-        ConfigurationError: Both are given.
-        CredentialsError: There is no token, or it cannot be one.
-        MissingExtraError: huggingface_hub is not installed.
-    """
-    try:
-        from huggingface_hub import HfApi, get_token
-    except ImportError as error:
-        raise MissingExtraError("AutoTrain on Spaces", "huggingface") from error
-    if hub is not None and token is not None:
-        raise ConfigurationError("a ready-made client has its own token")
-    given = hub.token if hub is not None else token
-    found = given if isinstance(given, str) else None if given is False else get_token()
-    if not found:
-        raise CredentialsError(f"{NAME}: there is no token for the Hub", hint=TOKEN_HINT)
-    if not (found.isascii() and found.isprintable() and " " not in found):
-        message = f"{NAME}: the token holds a line break, a blank or a letter that no token has"
-        raise CredentialsError(message, hint="Read it with .strip(), if it comes from a file.")
-    return hub if hub is not None else HfApi(token=found), found
+        return hub_asked(NAME, self.hide)
 
 
 def _space(project: str, info: SpaceInfo, runtime: SpaceRuntime) -> Space:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ftkit.errors import NotFoundError
 from ftkit.models import EventLevel, JobEvent, Page
 from ftkit.providers._trainer_logs import training_metrics
+from ftkit.providers.autotrain.backends import NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -107,7 +108,7 @@ def _after(events: Sequence[JobEvent], after: str) -> list[JobEvent]:
             return list(events[n + 1 :])
     known = _ID.fullmatch(after)
     if known is None:
-        raise NotFoundError(f"there is no event {after[:80]!r}", provider="autotrain")
+        raise NotFoundError(f"there is no event {after[:80]!r}", provider=NAME)
     return [event for event in events if event.created_at.timestamp() > int(known[1]) + 1]
 
 

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ftkit.errors import FtkitError, ProviderError, ProviderUnavailableError
 from ftkit.providers._disk import log_tail, take
+from ftkit.providers._hub import refusal
+from ftkit.providers.autotrain.backends import NAME
 from ftkit.providers.autotrain.environment import NOT_PASSED_ON
 from ftkit.providers.autotrain.recipe import DATA
-from ftkit.providers.autotrain.spaces_errors import NAME, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -163,7 +164,7 @@ class Told:
 
     def _refused(self, why: str) -> FtkitError:
         where = {name: self.failed.get(name) for name in ("request_id", "retry_after")}
-        return refusal(self._answered, why, **where)
+        return refusal(NAME, self._answered, why, **where)
 
     @property
     def _answered(self) -> int:

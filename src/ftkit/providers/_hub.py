@@ -1,4 +1,4 @@
-"""The one place where what the Hub answers about Spaces becomes an error of ours. No secret gets through."""
+"""The Hub, for every provider that asks it: its client, limits on how long it may take, and its errors as ours."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import (
+    ConfigurationError,
     CredentialsError,
     FtkitError,
+    MissingExtraError,
     ProviderError,
     ProviderUnavailableError,
     QuotaError,
@@ -20,9 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     import httpx2
+    from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
 
-NAME = "autotrain"
 TOKEN_HINT = "Set HF_TOKEN to a token that may write (https://huggingface.co/settings/tokens), or give token=..."  # noqa: S105 - a hint
 _MAY_NOT = "See that the token may write, and that it may do so for this user or organisation."
 _PAY = "Add a payment method, or credits, at https://huggingface.co/settings/billing."
@@ -33,19 +35,20 @@ _ASKING: ContextVar[bool] = ContextVar("_ASKING", default=False)
 
 
 def refusal(
-    status: int, message: str, *, request_id: str | None = None, retry_after: str | None = None
+    provider: str, status: int, message: str, *, request_id: str | None = None, retry_after: str | None = None
 ) -> ProviderError | CredentialsError:
     """Returns the error that an answer of the Hub's stands for.
 
     Args:
+        provider: Who asked.
         status: Its HTTP status.
         message: Its words, without secrets.
         request_id: The Hub's id of the request.
         retry_after: What it says of when to ask again.
     """
     if status == _UNAUTHORIZED:
-        return CredentialsError(f"{NAME}: the Hub refused the token: {message}", hint=TOKEN_HINT)
-    where: dict[str, Any] = {"provider": NAME, "status_code": status, "request_id": request_id}
+        return CredentialsError(f"{provider}: the Hub refused the token: {message}", hint=TOKEN_HINT)
+    where: dict[str, Any] = {"provider": provider, "status_code": status, "request_id": request_id}
     if status == _PAYMENT:
         return QuotaError(message, hint=_PAY, **where)
     if status == _TOO_MANY:
@@ -54,10 +57,11 @@ def refusal(
 
 
 @contextmanager
-def hub_asked(hide: Callable[[str], str]) -> Generator[None]:
+def hub_asked(provider: str, hide: Callable[[str], str]) -> Generator[None]:
     """Turns what huggingface_hub raises into an error of ours, and lets no request wait for ever.
 
     Args:
+        provider: Who asks.
         hide: Takes out of a text what must not be told.
 
     Raises:
@@ -74,22 +78,23 @@ def hub_asked(hide: Callable[[str], str]) -> Generator[None]:
     except FtkitError:
         raise
     except HfHubHTTPError as error:
-        failure = _of_answer(error, hide)
+        failure = _of_answer(provider, error, hide)
     except (httpx2.HTTPError, OSError) as error:
         said = hide(str(error) or type(error).__name__)
-        failure = ProviderUnavailableError(f"the Hub cannot be reached: {said}", provider=NAME)
+        failure = ProviderUnavailableError(f"the Hub cannot be reached: {said}", provider=provider)
     except (ValueError, KeyError, TypeError) as error:
         said = hide(f"{type(error).__name__}: {error}")
-        failure = ProviderUnavailableError(f"what the Hub sent cannot be read: {said}", provider=NAME)
+        failure = ProviderUnavailableError(f"what the Hub sent cannot be read: {said}", provider=provider)
     else:
         return
     raise_alone(failure)
 
 
-def _of_answer(error: HfHubHTTPError, hide: Callable[[str], str]) -> ProviderError | CredentialsError:
+def _of_answer(provider: str, error: HfHubHTTPError, hide: Callable[[str], str]) -> ProviderError | CredentialsError:
     headers = error.response.headers
     message = hide(error.server_message or str(error).strip().partition("\n")[0])
     return refusal(
+        provider,
         error.response.status_code,
         message,
         request_id=headers.get("x-request-id") or headers.get("x-amzn-trace-id"),
@@ -116,3 +121,32 @@ def _limit(request: httpx2.Request) -> None:
     given: dict[str, float | None] = request.extensions.get("timeout") or {}
     if _ASKING.get() and not any(given.values()):
         request.extensions["timeout"] = dict.fromkeys(("connect", "read", "write", "pool"), _ANSWER_S)
+
+
+def client_and_token(provider: str, hub: HfApi | None, token: str | None) -> tuple[HfApi, str]:
+    """Returns huggingface_hub's client, and its token: processes that are started for it need that, too.
+
+    Args:
+        provider: Who asks.
+        hub: A ready-made client.
+        token: A token, in place of that; the one that huggingface_hub finds if both are None.
+
+    Raises:
+        ConfigurationError: Both are given.
+        CredentialsError: There is no token, or it cannot be one.
+        MissingExtraError: huggingface_hub is not installed.
+    """
+    try:
+        from huggingface_hub import HfApi, get_token
+    except ImportError as error:
+        raise MissingExtraError("The Hub", "huggingface") from error
+    if hub is not None and token is not None:
+        raise ConfigurationError("a ready-made client has its own token")
+    given = hub.token if hub is not None else token
+    found = given if isinstance(given, str) else None if given is False else get_token()
+    if not found:
+        raise CredentialsError(f"{provider}: there is no token for the Hub", hint=TOKEN_HINT)
+    if not (found.isascii() and found.isprintable() and " " not in found):
+        message = f"{provider}: the token holds a line break, a blank or a letter that no token has"
+        raise CredentialsError(message, hint="Read it with .strip(), if it comes from a file.")
+    return hub if hub is not None else HfApi(token=found), found
