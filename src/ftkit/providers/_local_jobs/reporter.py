@@ -104,6 +104,28 @@ class Reporter:
         return max((int(event.id) for event in self.folder.events()), default=0)
 
 
+class Onlooker(Reporter):
+    """Reads a job and tells nothing: for those who help the process that tells.
+
+    Args:
+        path: The job's folder.
+    """
+
+    def __init__(self, path: Path) -> None:  # it does not call super: that mends the events, which another one writes
+        self.folder = JobFolder(path)
+        self.record = self.folder.record()
+        self._state = self.folder.state()
+
+    def event(self, message: str, level: EventLevel = EventLevel.INFO, metrics: Metrics | None = None) -> None:
+        """Tells nothing."""
+
+    def status(self, word: str | None = None, **changes: object) -> None:
+        """Writes nothing."""
+
+    def go_on_from(self, step: int, message: str) -> None:
+        """Takes nothing back."""
+
+
 def _writable(text: str) -> str:
     """Makes text fit for UTF-8: the name of a file, or the word of a library, may hold what is none."""
     return text.encode(errors="replace").decode()

@@ -6,6 +6,8 @@ import importlib.util
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from ftkit.errors import ConfigurationError
+
 if TYPE_CHECKING:
     from ftkit.providers.huggingface.options import LocalOptions, Quantization
 
@@ -20,6 +22,7 @@ class Machine:
 
     Attributes:
         device: What computes.
+        gpus: How many NVIDIA GPUs there are.
         bf16: Whether it has bfloat16.
         tf32: Whether it has TF32.
         bitsandbytes: Whether the package is installed.
@@ -27,6 +30,7 @@ class Machine:
     """
 
     device: Device
+    gpus: int = 0
     bf16: bool = False
     tf32: bool = False
     bitsandbytes: bool = False
@@ -39,6 +43,7 @@ class Fitted:
 
     Attributes:
         device: What computes.
+        fsdp: Whether the model is spread over processes.
         replaced: What was put in place of what was asked for, each with the reason.
     """
 
@@ -49,6 +54,7 @@ class Fitted:
     gradient_checkpointing: bool
     tf32: bool
     optim: str
+    fsdp: bool
     replaced: tuple[str, ...]
 
 
@@ -62,16 +68,33 @@ def this_machine() -> Machine:
     }
     if torch.cuda.is_available():
         capability: int = torch.cuda.get_device_capability()[0]
-        return Machine("cuda", bf16=torch.cuda.is_bf16_supported(), tf32=capability >= _TF32_SINCE, **packages)
+        return Machine(
+            "cuda",
+            torch.cuda.device_count(),
+            bf16=torch.cuda.is_bf16_supported(),
+            tf32=capability >= _TF32_SINCE,
+            **packages,
+        )
     if torch.backends.mps.is_available():
         return Machine("mps", **packages)
     return Machine("cpu", **packages)
 
 
 def fit(asked: LocalOptions, machine: Machine) -> Fitted:
-    """Decides on the settings for a machine."""
+    """Decides on the settings for a machine.
+
+    Raises:
+        ConfigurationError: There are fewer GPUs than processes.
+    """
     replaced: list[str] = []
     gpu = machine.device == "cuda"
+    processes = asked.processes or 1
+    if gpu and processes > max(1, machine.gpus):
+        message = f"{processes} processes need a GPU each, and {machine.gpus} can be seen"
+        raise ConfigurationError(message, hint="Ask for fewer processes, or see what CUDA_VISIBLE_DEVICES says.")
+    if processes > 1 and machine.device == "mps":
+        replaced.append("device mps -> cpu: several processes cannot share it")
+        machine = Machine("cpu")
 
     def instead(setting: str, wanted: object, used: object, why: str) -> None:
         replaced.append(f"{setting} {wanted} -> {used}: {why}")
@@ -95,6 +118,10 @@ def fit(asked: LocalOptions, machine: Machine) -> Fitted:
     if optim in _NEEDS_BITSANDBYTES and not (gpu and machine.bitsandbytes):
         instead("optim", optim, "adamw_torch", "it needs an NVIDIA GPU and the package bitsandbytes")
         optim = "adamw_torch"
+    fsdp = bool(asked.fsdp)
+    if fsdp and not gpu:
+        instead("fsdp", "true", "false", "it needs NVIDIA GPUs; each process holds all of the model")
+        fsdp = False
     precision, why_not = _precision(asked, machine)
     if why_not:
         instead("precision", asked.precision, precision, why_not)
@@ -106,6 +133,7 @@ def fit(asked: LocalOptions, machine: Machine) -> Fitted:
         gradient_checkpointing=checkpointing,
         tf32=tf32,
         optim=optim,
+        fsdp=fsdp,
         replaced=tuple(replaced),
     )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
@@ -19,6 +20,10 @@ class LocalOptions(Settings):
     What the machine cannot do is replaced, and told as a warning in the job's events.
 
     Attributes:
+        processes: Processes that train together, each with a GPU of its own where there are GPUs; 1.
+        fsdp: Spread weights, gradients and optimizer over the processes (PyTorch's FSDP).
+        fsdp_config: How, under the names of transformers' `fsdp_config`.
+        deepspeed: A configuration of DeepSpeed's, as JSON; needs the package deepspeed.
         gradient_accumulation_steps: Parts in which the batch of a step is computed; 1.
         gradient_checkpointing: Compute activations anew to save memory; on with a GPU, else off.
         precision: Of the computation; "auto" is bf16 where the device has it, else fp32.
@@ -44,6 +49,10 @@ class LocalOptions(Settings):
     field_noun = "option"
     written_as = "provider_options"
 
+    processes: PositiveInt | None = None
+    fsdp: bool | None = None
+    fsdp_config: Mapping[str, Any] | None = None
+    deepspeed: Mapping[str, Any] | None = None
     gradient_accumulation_steps: PositiveInt | None = None
     gradient_checkpointing: bool | None = None
     precision: Precision | None = None

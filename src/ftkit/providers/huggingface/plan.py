@@ -3,7 +3,7 @@
 | setting | default |
 |---|---|
 | n_epochs | 3 |
-| batch_size | 8, or all rows if there are fewer; rounded to equal parts where they are accumulated |
+| batch_size | 8, or all rows if there are fewer; rounded to equal parts where it is computed in parts |
 | lora | for models of more than a billion weights, and wherever the base is quantized; else all weights |
 | LoRA r, alpha, dropout, target_modules | 16, 32, 0, "all-linear" |
 | learning_rate, supervised | LoRA 2e-4; all weights 2e-5, below a billion weights 5e-5 |
@@ -61,7 +61,8 @@ class Plan:
     Attributes:
         n_epochs: Times the training file is gone through.
         batch_size: Examples a step.
-        accumulate: Parts in which the batch of a step is computed.
+        accumulate: Parts in which each process computes its share of the batch of a step.
+        processes: Processes that train together.
         learning_rate: The highest learning rate.
         adapter: LoRA, or None to train all weights.
         beta: Beta of DPO.
@@ -75,6 +76,7 @@ class Plan:
     n_epochs: int
     batch_size: int
     accumulate: int
+    processes: int
     learning_rate: float
     adapter: Adapter | None
     beta: float
@@ -86,12 +88,12 @@ class Plan:
 
     @property
     def part(self) -> int:
-        """Examples that are computed at once."""
-        return max(1, self.batch_size // self.accumulate)
+        """Examples that a process computes at once."""
+        return max(1, self.batch_size // (self.accumulate * self.processes))
 
     def steps_per_epoch(self, rows: int) -> int:
         """Returns the steps in which so many examples are gone through, as transformers counts them."""
-        return max(1, ceil(ceil(rows / self.part) / self.accumulate))
+        return max(1, ceil(ceil(ceil(rows / self.part) / self.processes) / self.accumulate))
 
 
 def plan(request: JobRequest, options: LocalOptions, *, rows: int, weights: int) -> Plan:
@@ -105,8 +107,8 @@ def plan(request: JobRequest, options: LocalOptions, *, rows: int, weights: int)
     """
     method = cast("Supervised | DPO", request.method)
     n_epochs = method.n_epochs if isinstance(method.n_epochs, int) else _EPOCHS
-    accumulate = options.gradient_accumulation_steps or 1
-    batch = method.batch_size if isinstance(method.batch_size, int) else _batch(rows, accumulate)
+    accumulate, processes = options.gradient_accumulation_steps or 1, options.processes or 1
+    batch = method.batch_size if isinstance(method.batch_size, int) else _batch(rows, accumulate * processes)
     adapter = _adapter(method.lora, weights, quantized=options.quantization is not None)
     save_steps = options.save_steps
     if save_steps is None and rows > _SAVE_STEPS * batch:
@@ -115,6 +117,7 @@ def plan(request: JobRequest, options: LocalOptions, *, rows: int, weights: int)
         n_epochs=n_epochs,
         batch_size=batch,
         accumulate=accumulate,
+        processes=processes,
         learning_rate=method.learning_rate or _multiplied(method, weights, lora=adapter is not None),
         adapter=adapter,
         beta=method.beta if isinstance(method, DPO) and isinstance(method.beta, float) else _BETA,
@@ -156,8 +159,8 @@ def positions(model: str) -> int | None:
     return found if isinstance(found, int) else None
 
 
-def _batch(rows: int, accumulate: int) -> int:
-    return max(1, min(_BATCH, rows) // accumulate) * accumulate
+def _batch(rows: int, parts: int) -> int:
+    return max(1, min(_BATCH, rows) // parts) * parts
 
 
 def _adapter(asked: LoRA | bool | None, weights: int, *, quantized: bool) -> Adapter | None:  # noqa: FBT001 - a field

@@ -48,16 +48,38 @@ def _of_options(request: JobRequest, options: LocalOptions) -> Iterator[Problem]
         yield _bad("quantization", message, "Set lora=True, or leave out quantization.")
     if options.warmup_ratio is not None and options.warmup_steps is not None:
         yield _bad("warmup_steps", "warmup_ratio and warmup_steps say two different things.", "Leave one of them out.")
-    accumulate, batch = options.gradient_accumulation_steps or 1, hyperparameters.get("batch_size")
-    if isinstance(batch, int) and batch % accumulate:
-        message = f"a batch of {batch} examples cannot be computed in {accumulate} equal parts."
-        yield _bad("gradient_accumulation_steps", message, f"Choose a number that divides {batch}.")
+    yield from _of_parts(options, hyperparameters.get("batch_size"))
+    yield from _of_processes(options)
     if isinstance(request.method, DPO):
         for name in ("packing", "train_on"):
             if getattr(options, name):
                 yield _bad(name, f"DPO has no {name}.", "Leave it out.")
     if options.eval_steps and request.validation_file is None:
         yield _bad("eval_steps", "nothing is evaluated without a validation file.", "Give one.", Severity.WARNING)
+
+
+def _of_parts(options: LocalOptions, batch: object) -> Iterator[Problem]:
+    accumulate, processes = options.gradient_accumulation_steps or 1, options.processes or 1
+    parts = accumulate * processes
+    if isinstance(batch, int) and batch % parts:
+        of = f" ({processes} processes, {accumulate} each)" if min(accumulate, processes) > 1 else ""
+        message = f"a batch of {batch} examples cannot be computed in {parts} equal parts{of}."
+        name = "gradient_accumulation_steps" if accumulate > 1 else "processes"
+        yield _bad(name, message, f"Choose a number of parts that divides {batch}, or another batch_size.")
+
+
+def _of_processes(options: LocalOptions) -> Iterator[Problem]:
+    if options.fsdp and options.deepspeed is not None:
+        yield _bad("fsdp", "fsdp and deepspeed do the same in two ways.", "Leave one of them out.")
+    if options.fsdp_config and not options.fsdp:
+        yield _bad(
+            "fsdp_config", "fsdp_config says how, and fsdp does not say that.", "Set fsdp=True, or leave it out."
+        )
+    if options.fsdp and (options.processes or 1) == 1:
+        yield _bad("fsdp", "there is one process, which has nothing to share.", "Set processes, or leave out fsdp.")
+    if options.quantization and (options.fsdp or options.deepspeed is not None):
+        message = "a quantized base is not spread over processes here."
+        yield _bad("quantization", message, "Leave out quantization, or fsdp and deepspeed.")
 
 
 def _bad(name: str, message: str, fix: str, severity: Severity = Severity.ERROR) -> Problem:

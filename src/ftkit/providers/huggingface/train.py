@@ -14,9 +14,11 @@ import sys
 import traceback
 from pathlib import Path
 
-from ftkit.errors import FtkitError
 from ftkit.models import EventLevel
 from ftkit.providers._local_jobs import Reporter
+from ftkit.providers.huggingface.crew import Alone
+from ftkit.providers.huggingface.group import lead
+from ftkit.providers.huggingface.rank import in_a_sentence
 from ftkit.providers.huggingface.stopping import Stop, StoppedError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -29,26 +31,35 @@ def main(path: Path) -> int:
     stop = Stop(reporter)
     stop.listen()
     try:
-        # One GPU: trl refuses several in one process. Which one is the user's choice.
-        os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
         os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-        from ftkit.providers.huggingface.training import train
-
-        train(reporter, stop)
+        processes = int(reporter.record.request.provider_options.get("processes") or 1)
+        if processes > 1:
+            lead(path, stop, processes)
+        else:
+            _train_alone(reporter, stop)
     except StoppedError:
-        _stopped(reporter)
+        _stopped(Reporter(path))
     except BaseException as error:
         traceback.print_exc()
+        reporter = Reporter(path)  # others may have told something since
         if _is_full(path, error):
             reporter.status("interrupted", error=f"interrupted: the disk that holds {path} is full")
             return 1
-        message = _in_a_sentence(error)
+        message = in_a_sentence(error)
         reporter.status("failed", error=message)
         reporter.event(f"The job failed: {message}", EventLevel.ERROR)
         if not isinstance(error, Exception):
             raise
         return 1
     return 0
+
+
+def _train_alone(reporter: Reporter, stop: Stop) -> None:
+    # One GPU: trl refuses several in one process. Which one is the user's choice.
+    os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
+    from ftkit.providers.huggingface.training import train
+
+    train(reporter, stop, Alone())
 
 
 def _stopped(reporter: Reporter) -> None:
@@ -65,15 +76,6 @@ def _stopped(reporter: Reporter) -> None:
 def _is_full(path: Path, error: BaseException) -> bool:
     """Whether it failed for want of space; the libraries underneath do not always say so."""
     return (isinstance(error, OSError) and error.errno in _FULL) or shutil.disk_usage(path).free < _LITTLE_SPACE
-
-
-def _in_a_sentence(error: BaseException) -> str:
-    if isinstance(error, FtkitError):
-        return str(error)
-    name = type(error).__name__
-    if name == "OutOfMemoryError" or isinstance(error, MemoryError):
-        return "out of memory: try a smaller batch_size or max_length, gradient_checkpointing=True, or lora=True"
-    return f"{name}: {error}"
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import sys
@@ -19,6 +20,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAn
 from transformers.utils.logging import disable_progress_bar
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer  # pyright: ignore[reportPrivateImportUsage]  # lazy
 
+from ftkit.errors import ConfigurationError
 from ftkit.methods import DPO
 from ftkit.models import EventLevel
 from ftkit.providers._disk import sync
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ftkit.providers._local_jobs import Reporter
+    from ftkit.providers.huggingface.crew import Crew
     from ftkit.providers.huggingface.hardware import Fitted
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -66,8 +69,8 @@ class _Base:
     weights: int
 
 
-def train(reporter: Reporter, stop: Stop) -> None:
-    """Does a job from wherever it stands to its end.
+def train(reporter: Reporter, stop: Stop, crew: Crew) -> None:
+    """Does a job from wherever it stands to its end, together with the other processes if there are any.
 
     Raises:
         StoppedError: It was asked to end; a checkpoint is there.
@@ -85,14 +88,34 @@ def train(reporter: Reporter, stop: Stop) -> None:
     stop.check()
     numbers = plan(request, options, rows=len(training.rows), weights=base.weights)
     trainer = _trainer(reporter, numbers, options, fitted, base, (training, validation))
-    resumed = _resumed(reporter, folder)
-    trainer.add_callback(Watch(reporter, stop, numbers, rows=len(trainer.train_dataset)))
-    trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
-    if stop.requested and trainer.state.global_step < trainer.state.max_steps:
+    _count(trainer, numbers)
+    if crew.rank == 0:
+        _look_back(reporter, folder)
+    crew.meet()
+    found = checkpoints.whole(folder)
+    trainer.add_callback(Watch(reporter, stop, crew, numbers, rows=len(trainer.train_dataset)))
+    trainer.train(resume_from_checkpoint=str(found[0][0]) if found else None)
+    crew.meet()  # whoever left first would look like one that has died
+    if stop.agreed and trainer.state.global_step < trainer.state.max_steps:
         raise StoppedError
-    _save(trainer, base, reporter, numbers, fitted)
-    reporter.event("The job has succeeded")
-    reporter.status("succeeded", fine_tuned_model=model_name(request, reporter.folder.id))
+    is_spread = fitted.fsdp or options.deepspeed is not None
+    weights = trainer.accelerator.get_state_dict(trainer.model) if is_spread else None
+    if crew.rank == 0:
+        _save(trainer, base, reporter, numbers, fitted, weights)
+        reporter.event("The job has succeeded")
+        reporter.status("succeeded", fine_tuned_model=model_name(request, reporter.folder.id))
+    crew.meet()
+
+
+def _count(trainer: Any, numbers: Plan) -> None:  # noqa: ANN401 - untyped
+    """Sees that all who were asked for are here. A launcher can start one, and say nothing of the others.
+
+    Raises:
+        ConfigurationError: They are not.
+    """
+    if trainer.args.world_size != numbers.processes:
+        here = f"{trainer.args.world_size} of {numbers.processes} processes"
+        raise ConfigurationError(f"{here} take part in the training", hint="See the job's log for what became of them.")
 
 
 def _fitted(reporter: Reporter, options: LocalOptions) -> Fitted:
@@ -114,7 +137,8 @@ def _building(reporter: Reporter, stop: Stop) -> Callable[[int, int, float], Non
 
     def on_progress(step: int, steps: int, loss: float) -> None:
         nonlocal told
-        stop.check()
+        if stop.requested:  # the others wait for what is built here, and cannot be asked
+            raise StoppedError
         tenth = step * _TENTHS // max(1, steps)
         if tenth > told:
             told = tenth
@@ -194,6 +218,7 @@ def _trainer(
         task_type="CAUSAL_LM",
     )
     settings = _settings(reporter.folder.path / checkpoints.FOLDER, numbers, options, fitted, has_eval=bool(validation))
+    settings |= _shared(options, fitted)
     shared: dict[str, Any] = {
         "model": base.model,
         "train_dataset": _dataset(training),
@@ -250,6 +275,25 @@ def _settings(place: Path, numbers: Plan, options: LocalOptions, fitted: Fitted,
     }
 
 
+def _shared(options: LocalOptions, fitted: Fitted) -> dict[str, Any]:
+    """Returns what transformers is told of how processes share a model.
+
+    Raises:
+        ConfigurationError: DeepSpeed is not installed.
+    """
+    if options.deepspeed is not None and importlib.util.find_spec("deepspeed") is None:
+        raise ConfigurationError("the package deepspeed is not installed", hint="pip install deepspeed")
+    config = dict(options.fsdp_config) if fitted.fsdp and options.fsdp_config else None
+    deepspeed = None if options.deepspeed is None else dict(options.deepspeed)
+    # Every weight is used in every step: looking for those that are not takes time.
+    return {
+        "fsdp": fitted.fsdp or None,
+        "fsdp_config": config,
+        "deepspeed": deepspeed,
+        "ddp_find_unused_parameters": False,
+    }
+
+
 def _dataset(examples: Examples) -> Dataset:
     columns: dict[str, list[Any]] = {}
     for row in examples.rows:
@@ -259,42 +303,59 @@ def _dataset(examples: Examples) -> Dataset:
     return Dataset.from_dict(columns)
 
 
-def _resumed(reporter: Reporter, folder: Path) -> Path | None:
-    """Returns the checkpoint to go on from, if there is one, and takes back what was measured after it."""
+def _look_back(reporter: Reporter, folder: Path) -> None:
+    """Throws away torn checkpoints, and takes back what was measured after the newest that is whole."""
     torn = checkpoints.drop_torn(folder)
     for name in torn:
         _warn(reporter, f"{name} is not whole, and is left out: the process ended while it was written")
     found = checkpoints.whole(folder)
     if found:
-        place, mark = found[0]
-        reporter.go_on_from(mark.step, f"Going on from step {mark.step}")
-        return place
-    if reporter.state.step or any(event.metrics for event in reporter.folder.events()):
+        step = found[0][1].step
+        reporter.go_on_from(step, f"Going on from step {step}")
+    elif reporter.state.step or any(event.metrics for event in reporter.folder.events()):
         reporter.go_on_from(0, "Starting again: there is no checkpoint yet")
-    return None
 
 
-def _save(trainer: Any, base: _Base, reporter: Reporter, numbers: Plan, fitted: Fitted) -> None:  # noqa: ANN401 - untyped
-    """Writes the tuned model: whole in `model/`, and for LoRA the adapter beside it. Each appears at once, or not."""
+def _save(
+    trainer: Any,  # noqa: ANN401 - untyped
+    base: _Base,
+    reporter: Reporter,
+    numbers: Plan,
+    fitted: Fitted,
+    weights: dict[str, Any] | None,
+) -> None:
+    """Writes the tuned model: whole in `model/`, and for LoRA the adapter beside it. Each appears at once, or not.
+
+    `weights` are all there are, where they were spread over processes.
+    """
     job, model = reporter.folder.path, trainer.accelerator.unwrap_model(trainer.model)
     if numbers.adapter:
-        _appear(job / ADAPTER, model, base.tokenizer, reporter)
-        if fitted.quantization:  # an adapter cannot be merged into 4 bits without loss: into the original, then
+        _appear(job / ADAPTER, model, base.tokenizer, reporter, weights)
+        if fitted.quantization or weights is not None:  # into 4 bits, or a part of it, no adapter can be merged
+            weights = None
             whole = AutoModelForCausalLM.from_pretrained(base.folder, local_files_only=True, use_safetensors=True)
             model = PeftModel.from_pretrained(whole, job / ADAPTER)
         model = model.merge_and_unload()
     dtype = AutoConfig.from_pretrained(base.folder, local_files_only=True).dtype
-    if dtype is not None:
+    if dtype is not None and weights is None:
         model.to(dtype)  # as large as the base was, and no larger
-    _appear(job / MODEL, model, base.tokenizer, reporter)
+    elif dtype is not None and weights is not None:
+        weights = {name: weight.to(dtype) for name, weight in weights.items()}
+    _appear(job / MODEL, model, base.tokenizer, reporter, weights)
 
 
-def _appear(place: Path, model: Any, tokenizer: Any, reporter: Reporter) -> None:  # noqa: ANN401 - untyped
+def _appear(
+    place: Path,
+    model: Any,  # noqa: ANN401 - untyped
+    tokenizer: Any,  # noqa: ANN401 - untyped
+    reporter: Reporter,
+    weights: dict[str, Any] | None,
+) -> None:
     building = place.with_name(f".{place.name}")
     for left in (building, place):  # of a process that was killed right here
         if left.exists():
             shutil.rmtree(left)
-    model.save_pretrained(building)
+    model.save_pretrained(building, state_dict=weights)
     tokenizer.save_pretrained(building)
     name_base(building, str(reporter.record.extra["model"]))
     building.rename(place)

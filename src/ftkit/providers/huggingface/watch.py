@@ -17,6 +17,7 @@ from ftkit.providers.huggingface.adapters import name_base
 
 if TYPE_CHECKING:
     from ftkit.providers._local_jobs import Reporter
+    from ftkit.providers.huggingface.crew import Crew
     from ftkit.providers.huggingface.plan import Plan
     from ftkit.providers.huggingface.stopping import Stop
 
@@ -27,13 +28,15 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # untyped
     Args:
         reporter: Takes what is told.
         stop: Knows whether to stop.
+        crew: The processes that train together.
         numbers: The plan.
         rows: Rows of an epoch, after packing.
     """
 
-    def __init__(self, reporter: Reporter, stop: Stop, numbers: Plan, rows: int) -> None:
+    def __init__(self, reporter: Reporter, stop: Stop, crew: Crew, numbers: Plan, rows: int) -> None:
         self._reporter = reporter
         self._stop = stop
+        self._crew = crew
         self._numbers = numbers
         self._steps_per_epoch = numbers.steps_per_epoch(rows)
         # trl counts anew in every process; what was counted before is in the last event that was kept.
@@ -45,7 +48,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # untyped
         if not state.global_step:
             kind = "LoRA" if self._numbers.adapter else "all weights"
             rate = f"learning rate {self._numbers.learning_rate:g}"
-            self._reporter.event(f"Training started: {state.max_steps} steps, {kind}, {rate}")
+            together = f", {self._crew.size} processes" if self._crew.size > 1 else ""
+            self._reporter.event(f"Training started: {state.max_steps} steps, {kind}, {rate}{together}")
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **_: Any) -> None:  # noqa: ANN401, ARG002 - a hook
         step, total = int(state.global_step), int(state.max_steps)
@@ -61,7 +65,11 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # untyped
             )
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401, ARG002 - a hook
-        place = Path(args.output_dir)
+        self._crew.meet()  # each has a part in a checkpoint: it is whole when all have written theirs
+        if self._crew.rank == 0:
+            self._seal(Path(args.output_dir), state)
+
+    def _seal(self, place: Path, state: Any) -> None:  # noqa: ANN401 - untyped
         checkpoint = place / f"checkpoint-{state.global_step}"
         name_base(checkpoint, str(self._reporter.record.extra["model"]))
         checkpoints.seal(checkpoint)
@@ -69,13 +77,13 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # untyped
         self._reporter.event(f"Checkpoint at step {state.global_step}")
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401, ARG002 - a hook
-        if self._stop.requested:
+        if self._stop.agree():
             control.should_training_stop = True
             # At the end of an epoch the evaluation comes first: a checkpoint now would leave it out for good.
             control.should_save = not self._ends_epoch(state)
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401, ARG002 - a hook
-        if self._stop.requested:
+        if self._stop.agreed:
             control.should_save = self._ends_epoch(state)
             control.should_evaluate = control.should_evaluate and self._ends_epoch(state)
 
