@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from contextvars import ContextVar
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import (
@@ -30,6 +31,8 @@ _MAY_NOT = "See that the token may write, and that it may do so for this user or
 _PAY = "Add a payment method, or credits, at https://huggingface.co/settings/billing."
 _UNAUTHORIZED, _PAYMENT, _FORBIDDEN, _TOO_MANY = 401, 402, 403, 429
 
+_CENTS = Decimal("0.0001")
+_HOURS = {"hour": Decimal(1), "minute": Decimal(60), "second": Decimal(3600)}
 _ANSWER_S = 60.0
 _ASKING: ContextVar[bool] = ContextVar("_ASKING", default=False)
 
@@ -150,3 +153,13 @@ def client_and_token(provider: str, hub: HfApi | None, token: str | None) -> tup
         message = f"{provider}: the token holds a line break, a blank or a letter that no token has"
         raise CredentialsError(message, hint="Read it with .strip(), if it comes from a file.")
     return hub if hub is not None else HfApi(token=found), found
+
+
+def per_hour(cost: float, unit: str) -> Decimal | None:
+    """Returns the price of hardware in USD an hour; None if the Hub counts in a unit that is not known here.
+
+    Args:
+        cost: USD for each unit.
+        unit: The Hub's word for it: "minute", ...
+    """
+    return (Decimal(str(cost)) * _HOURS[unit]).quantize(_CENTS) if unit in _HOURS else None

@@ -9,7 +9,7 @@ import shutil
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pydantic import ValidationError
 
@@ -134,11 +134,35 @@ class LocalFiles:
         return self._folder / f"{file_id}.json"
 
 
+class Files(Protocol):
+    """Where the files of an account are kept."""
+
+    def add(self, path: Path, key: str) -> TrainingFile:
+        """Takes a copy of a file."""
+        ...
+
+    def get(self, file_id: str) -> TrainingFile:
+        """Reads what is known of a file."""
+        ...
+
+    def list_files(self, after: str | None, limit: int) -> Page[TrainingFile]:
+        """Lists files, newest first."""
+        ...
+
+    def download(self, file_id: str, path: Path) -> None:
+        """Writes the content of a file to `path`."""
+        ...
+
+    def delete(self, file_id: str) -> None:
+        """Deletes a file."""
+        ...
+
+
 class KeepsFiles:
-    """The verbs of files, for a provider that keeps them on this machine."""
+    """The verbs of files, for a provider that has a place where it keeps them."""
 
     @cached_property
-    def _files(self) -> LocalFiles:
+    def _files(self) -> Files:
         raise NotImplementedError
 
     def get_file(self, file_id: str) -> TrainingFile:
@@ -154,5 +178,5 @@ class KeepsFiles:
         self._files.download(file_id, path)
 
     def delete_file(self, file_id: str) -> None:
-        """Deletes a file on this machine. What a job was made with, it keeps."""
+        """Deletes a file. What a job was made with, it keeps."""
         self._files.delete(file_id)

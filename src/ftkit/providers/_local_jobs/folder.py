@@ -11,6 +11,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError
 
 from ftkit.errors import ProviderError
 from ftkit.models import FineTuningJob, JobEvent, JobRequest, JobStatus, Noun, UtcDatetime
+from ftkit.providers._asked import asked_of
 from ftkit.providers._disk import locked, log_tail, write_atomically
 from ftkit.providers._processes import ProcessId, is_alive
 
@@ -161,21 +162,13 @@ class JobFolder:
         record = self.record()
         state, alive = self._settled_state()
         standing = self._standing(record, state, alive=alive)
-        request = record.request
         return FineTuningJob(
             id=self.id,
             provider=record.provider,
             identity=record.identity,
             status=WORDS.get(standing.word, JobStatus.UNKNOWN),
             provider_status=standing.word,
-            model=request.model,
             fine_tuned_model=state.fine_tuned_model,
-            method=request.method,
-            training_file=request.training_file.id,
-            validation_file=request.validation_file.id if request.validation_file else None,
-            suffix=request.suffix,
-            seed=request.seed,
-            metadata=request.metadata,
             key=record.key,
             created_at=record.created_at,
             started_at=state.started_at,
@@ -185,6 +178,7 @@ class JobFolder:
             total_steps=state.total_steps,
             error=standing.error,
             interrupted=standing.word == "interrupted",
+            **asked_of(record.request),
         )
 
     def is_alive(self) -> bool:

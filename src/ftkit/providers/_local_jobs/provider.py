@@ -14,6 +14,7 @@ from ftkit.models import Checkpoint, FineTuningJob, JobStatus, Metrics
 from ftkit.providers._local_jobs.files import KeepsFiles, LocalFiles
 from ftkit.providers._local_jobs.folder import JOB_ID
 from ftkit.providers._local_jobs.jobs import LocalJobs
+from ftkit.providers._local_jobs.metrics import table_of
 from ftkit.providers._local_jobs.names import MODEL, parse_model_name
 from ftkit.providers.huggingface.resolve import absolute, model_problem
 
@@ -96,12 +97,7 @@ class LocalProvider(KeepsFiles):
 
     def results(self, job_id: str) -> list[Metrics]:
         """Returns one row a step, with what was measured on the training and the validation file."""
-        rows: dict[int, Metrics] = {}
-        for event in self._jobs.place(job_id).events():
-            if event.metrics is not None:
-                row = rows.get(event.metrics.step)
-                rows[event.metrics.step] = event.metrics if row is None else _joined(row, event.metrics)
-        return [rows[step] for step in sorted(rows)]
+        return table_of(self._jobs.place(job_id).events())
 
     # -- serving -------------------------------------------------------------------------------------------------
 
@@ -194,8 +190,3 @@ def _slots(given: int | None) -> int:
         where = LOCAL_SLOTS if given is None else "slots"
         raise ConfigurationError(f"{where}={text!r}: the number of jobs that train at once is 1 or more")
     return int(text)
-
-
-def _joined(one: Metrics, other: Metrics) -> Metrics:
-    """What was measured at one step at two moments; of the same thing, the later."""
-    return Metrics(**(one.model_dump(exclude_none=True) | other.model_dump(exclude_defaults=True)))

@@ -25,13 +25,14 @@ class Reporter:
 
     Args:
         path: The job's folder.
+        first_event: The lowest number that an event may get.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, first_event: int = 1) -> None:
         self.folder = JobFolder(path)
         self.record: JobRecord = self.folder.record()
         self._state: JobState = self.folder.state()
-        self._last_id = self._mend_events()
+        self._last_id = max(self._mend_events(), first_event - 1)
 
     @property
     def state(self) -> JobState:

@@ -21,6 +21,7 @@ from ftkit.errors import (
 from ftkit.home import state_folder
 from ftkit.methods import near
 from ftkit.models import DatasetRules, FineTuningJob, Page
+from ftkit.providers._asked import asked_of
 from ftkit.providers._hub import client_and_token
 from ftkit.providers._local_jobs.files import KeepsFiles, LocalFiles
 from ftkit.providers._notes import Notes
@@ -29,7 +30,7 @@ from ftkit.providers.autotrain.backends import NAME, SPACES
 from ftkit.providers.autotrain.options import AutoTrainOptions
 from ftkit.providers.autotrain.recipe import ACCEPTS, config_of, kind_of, rules_of
 from ftkit.providers.autotrain.spaces_hub import SpacesHub
-from ftkit.providers.autotrain.spaces_jobs import SpaceJobs, asked_of
+from ftkit.providers.autotrain.spaces_jobs import SpaceJobs
 from ftkit.providers.autotrain.spaces_log import page_of
 from ftkit.providers.autotrain.spaces_making import Maker
 from ftkit.providers.autotrain.spaces_problems import is_cpu, spaces_problems_of

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
@@ -15,10 +14,11 @@ from ftkit.errors import (
     ProviderUnavailableError,
 )
 from ftkit.providers._http_errors import plain
-from ftkit.providers._hub import hub_asked
+from ftkit.providers._hub import hub_asked, per_hour
 from ftkit.providers.autotrain.backends import NAME
 
 if TYPE_CHECKING:
+    from decimal import Decimal
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
@@ -31,8 +31,6 @@ _OURS = f"{PREFIX}ftkit-"
 _WEIGHTS = ".safetensors"
 _VERDICTS = {"training has failed": False, "training has finished successfully": True}
 """What AutoTrain calls the discussion that it opens in a Space at the end of a training (0.8.36)."""
-_CENTS = Decimal("0.0001")
-_HOURS = {"hour": Decimal(1), "minute": Decimal(60), "second": Decimal(3600)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +189,8 @@ class SpacesHub:
         try:
             with self._asked():
                 for each in self._api.list_spaces_hardware():
-                    if each.name == hardware and each.unit_label in _HOURS:
-                        return (Decimal(str(each.unit_cost_usd)) * _HOURS[each.unit_label]).quantize(_CENTS)
+                    if each.name == hardware:
+                        return per_hour(each.unit_cost_usd, each.unit_label)
         except FtkitError:  # a training that can be had is not refused for that
             return None
         return None

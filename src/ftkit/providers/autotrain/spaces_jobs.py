@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from ftkit.errors import FtkitError
 from ftkit.models import FineTuningJob, JobRequest, JobStatus
+from ftkit.providers._asked import asked_of
 from ftkit.providers.autotrain.backends import NAME
 from ftkit.providers.autotrain.spaces_log import events_of, last_error
 
@@ -120,19 +121,6 @@ class SpaceJobs:
         with suppress(FtkitError):  # that the job failed is known without them
             return last_error(self.events(space))
         return None
-
-
-def asked_of(request: JobRequest) -> dict[str, Any]:
-    """Returns what a job tells of its request."""
-    return {
-        "model": request.model,
-        "method": request.method,
-        "training_file": request.training_file.id,
-        "validation_file": request.validation_file.id if request.validation_file is not None else None,
-        "suffix": request.suffix,
-        "seed": request.seed,
-        "metadata": request.metadata,
-    }
 
 
 def _request_in(note: Mapping[str, Any]) -> JobRequest | None:

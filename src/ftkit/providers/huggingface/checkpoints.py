@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FOLDER = "checkpoints"
-_MARK = "complete.json"
+MARK = "complete.json"
 _NAME = re.compile(r"checkpoint-(\d+)")
 
 
@@ -42,13 +42,13 @@ class Mark(Noun):
 
 def seal(folder: Path) -> None:
     """Marks a checkpoint as whole, once all of it is on disk."""
-    files = [path for path in sorted(folder.iterdir()) if path.is_file() and path.name != _MARK]
+    files = [path for path in sorted(folder.iterdir()) if path.is_file() and path.name != MARK]
     for path in files:
         sync(path)
     sync(folder)
     step = int(_step(folder) or 0)
     mark = Mark(step=step, files={path.name: path.stat().st_size for path in files}, created_at=datetime.now(UTC))
-    write_atomically(folder / _MARK, mark.model_dump_json(indent=2), durable=True)
+    write_atomically(folder / MARK, mark.model_dump_json(indent=2), durable=True)
 
 
 def whole(job: Path) -> list[tuple[Path, Mark]]:
@@ -60,7 +60,7 @@ def whole(job: Path) -> list[tuple[Path, Mark]]:
 def mark_of(folder: Path) -> Mark | None:
     """Returns what says that a checkpoint is whole; None if it is torn."""
     try:
-        mark = Mark.model_validate_json((folder / _MARK).read_bytes())
+        mark = Mark.model_validate_json((folder / MARK).read_bytes())
         for name, size in mark.files.items():
             path = folder / name
             if path.stat().st_size != size:

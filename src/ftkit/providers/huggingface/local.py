@@ -3,39 +3,29 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from ftkit.errors import ConfigurationError, ConflictError, NotFoundError
-from ftkit.methods import DPO, Supervised
-from ftkit.models import Checkpoint, DatasetRules, FineTuningJob, JobStatus, RecordKind
+from ftkit.errors import ConflictError, NotFoundError
+from ftkit.models import Checkpoint, FineTuningJob, JobStatus
 from ftkit.providers._disk import remove_tree
 from ftkit.providers._local_jobs.names import ADAPTER, MODEL, TRAINING, VALIDATION, model_name
 from ftkit.providers._local_jobs.provider import LocalProvider
 from ftkit.providers.huggingface import checkpoints
-from ftkit.providers.huggingface.options import LocalOptions
-from ftkit.providers.huggingface.plan import longest, positions
+from ftkit.providers.huggingface.kinds import TunesOpenWeights
 from ftkit.providers.huggingface.problems import problems_of
-from ftkit.providers.huggingface.resolve import absolute, resolve_tokenizer
+from ftkit.providers.huggingface.resolve import absolute
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from pydantic import BaseModel
-
-    from ftkit.methods import Method
     from ftkit.models import JobRequest, Problem
 
 _NAME = "huggingface"
 _TRAINER = (sys.executable, "-P", "-m", "ftkit.providers.huggingface.train")  # -P: no module of the user's folder
-_ACCEPTS: dict[type[Method], frozenset[RecordKind]] = {
-    Supervised: frozenset({RecordKind.CHAT, RecordKind.PROMPT_COMPLETION, RecordKind.TEXT}),
-    DPO: frozenset({RecordKind.PREFERENCE}),
-}
 
 
-class LocalHuggingFace(LocalProvider):
+class LocalHuggingFace(TunesOpenWeights, LocalProvider):
     """Trains models of the Hub, or one's own, on this machine, and serves them there.
 
     Args:
@@ -47,27 +37,12 @@ class LocalHuggingFace(LocalProvider):
         UnsupportedError: This is Windows.
     """
 
-    Options: type[BaseModel] = LocalOptions
     _trainer: ClassVar[tuple[str, ...]] = _TRAINER
 
     def __init__(self, *, jobs_folder: str | os.PathLike[str] | None = None, slots: int | None = None) -> None:
         super().__init__(_NAME, jobs_folder, slots)
-        self.methods: frozenset[type[Method]] = frozenset(_ACCEPTS)
-        self.model_roles: Mapping[str, str] = {"small": "ftkit/small"}
 
     # -- what every provider has ---------------------------------------------------------------------------------
-
-    def rules(self, method: Method, model: str) -> DatasetRules:
-        """Takes conversations, prompt and completion, or text; for DPO, preferences. Nothing is too long to be cut.
-
-        The longest example is that of the default `max_length`; these rules do not see `provider_options`.
-        """
-        return DatasetRules(
-            layout="ftkit",
-            accepts=_ACCEPTS.get(type(method), frozenset(RecordKind)),
-            max_tokens=longest(LocalOptions(), positions(model)),
-            too_long="truncated",
-        )
 
     def problems(self, request: JobRequest) -> list[Problem]:
         """Says what cannot be trained here, without asking anybody."""
@@ -78,7 +53,7 @@ class LocalHuggingFace(LocalProvider):
         inputs = {TRAINING: self._files.path(request.training_file.id)}
         if request.validation_file:
             inputs[VALIDATION] = self._files.path(request.validation_file.id)
-        extra = {"model": absolute(request.model)}
+        extra = self._extra(request)
         return self._jobs.create(request, key, self._trainer, extra=extra, inputs=inputs, can_resume=True)
 
     # -- around a job --------------------------------------------------------------------------------------------
@@ -107,25 +82,6 @@ class LocalHuggingFace(LocalProvider):
             for _, mark in checkpoints.whole(place.path)
         ]
 
-    def count_tokens(
-        self, model: str, method: Method, records: Iterator[Mapping[str, Any]]
-    ) -> Iterator[tuple[int, int]]:
-        """Yields (tokens, tokens learnt from) of each record, by the very code that training uses. Loads no torch."""
-        from ftkit.providers.huggingface.encode import encode, encode_pair
-        from ftkit.providers.huggingface.tokens import Tokens
-
-        tokens = Tokens.load(resolve_tokenizer(model), model)
-        for record in records:
-            if isinstance(method, DPO):
-                pair = encode_pair(record, tokens)
-                yield pair.tokens, pair.learnt
-            else:
-                try:
-                    example = encode(record, tokens)
-                except ConfigurationError:  # no answers can be told; train_on="all", which we are not shown, needs none
-                    example = encode(record, tokens, "all")
-                yield len(example.input_ids), example.learnt
-
     def delete_model(self, model: str) -> None:
         """Deletes the model of a job with its checkpoints, or one checkpoint. The job itself stays.
 
@@ -145,6 +101,10 @@ class LocalHuggingFace(LocalProvider):
             remove_tree(folder)
 
     # -- inside --------------------------------------------------------------------------------------------------
+
+    def _extra(self, request: JobRequest) -> dict[str, Any]:
+        """Returns what the trainer needs to know besides the request."""
+        return {"model": absolute(request.model)}
 
     def _model_folder(self, job_id: str, step: int | None) -> Path:
         if step is not None:

@@ -29,6 +29,7 @@ from ftkit.providers.huggingface import checkpoints, hardware
 from ftkit.providers.huggingface.adapters import name_base
 from ftkit.providers.huggingface.data import Examples, read_examples
 from ftkit.providers.huggingface.encode import Encoded
+from ftkit.providers.huggingface.made import write_made
 from ftkit.providers.huggingface.options import LocalOptions
 from ftkit.providers.huggingface.plan import TINY, Plan, longest, plan
 from ftkit.providers.huggingface.resolve import resolve_model
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ftkit.providers._local_jobs import Reporter
-    from ftkit.providers.huggingface.crew import Crew
+    from ftkit.providers.huggingface.crew import Crew, HandsOver
     from ftkit.providers.huggingface.hardware import Fitted
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -69,8 +70,14 @@ class _Base:
     weights: int
 
 
-def train(reporter: Reporter, stop: Stop, crew: Crew) -> None:
+def train(reporter: Reporter, stop: Stop, crew: Crew, taker: HandsOver | None = None) -> None:
     """Does a job from wherever it stands to its end, together with the other processes if there are any.
+
+    Args:
+        reporter: Has the job, and takes what is told.
+        stop: Knows whether to stop.
+        crew: The processes that train together.
+        taker: Takes checkpoints and the model, where the reporter's folder is not the job's own.
 
     Raises:
         StoppedError: It was asked to end; a checkpoint is there.
@@ -90,10 +97,12 @@ def train(reporter: Reporter, stop: Stop, crew: Crew) -> None:
     trainer = _trainer(reporter, numbers, options, fitted, base, (training, validation))
     _count(trainer, numbers)
     if crew.rank == 0:
+        used = {"rows": len(training.rows), "validation_rows": len(validation.rows) if validation else 0}
+        write_made(folder, numbers, fitted, weights=base.weights, **used)
         _look_back(reporter, folder)
     crew.meet()
     found = checkpoints.whole(folder)
-    trainer.add_callback(Watch(reporter, stop, crew, numbers, rows=len(trainer.train_dataset)))
+    trainer.add_callback(Watch(reporter, stop, crew, numbers, len(trainer.train_dataset), taker))
     trainer.train(resume_from_checkpoint=str(found[0][0]) if found else None)
     crew.meet()  # whoever left first would look like one that has died
     if stop.agreed and trainer.state.global_step < trainer.state.max_steps:
@@ -102,6 +111,8 @@ def train(reporter: Reporter, stop: Stop, crew: Crew) -> None:
     weights = trainer.accelerator.get_state_dict(trainer.model) if is_spread else None
     if crew.rank == 0:
         _save(trainer, base, reporter, numbers, fitted, weights)
+        if taker is not None:
+            taker.model()
         reporter.event("The job has succeeded")
         reporter.status("succeeded", fine_tuned_model=model_name(request, reporter.folder.id))
     crew.meet()

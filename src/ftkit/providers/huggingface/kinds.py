@@ -1,0 +1,63 @@
+"""What every Hugging Face provider trains, wherever it computes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ftkit.errors import ConfigurationError
+from ftkit.methods import DPO, Supervised
+from ftkit.models import DatasetRules, RecordKind
+from ftkit.providers.huggingface.options import LocalOptions
+from ftkit.providers.huggingface.plan import longest, positions
+from ftkit.providers.huggingface.resolve import resolve_tokenizer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from pydantic import BaseModel
+
+    from ftkit.methods import Method
+
+_ACCEPTS: dict[type[Method], frozenset[RecordKind]] = {
+    Supervised: frozenset({RecordKind.CHAT, RecordKind.PROMPT_COMPLETION, RecordKind.TEXT}),
+    DPO: frozenset({RecordKind.PREFERENCE}),
+}
+
+
+class TunesOpenWeights:
+    """Says what is trained, on which data, and counts its tokens."""
+
+    Options: type[BaseModel] = LocalOptions
+    methods: frozenset[type[Method]] = frozenset(_ACCEPTS)
+    model_roles: Mapping[str, str] = {"small": "ftkit/small"}
+
+    def rules(self, method: Method, model: str) -> DatasetRules:
+        """Takes conversations, prompt and completion, or text; for DPO, preferences. Nothing is too long to be cut.
+
+        The longest example is that of the default `max_length`; these rules do not see `provider_options`.
+        """
+        return DatasetRules(
+            layout="ftkit",
+            accepts=_ACCEPTS.get(type(method), frozenset(RecordKind)),
+            max_tokens=longest(LocalOptions(), positions(model)),
+            too_long="truncated",
+        )
+
+    def count_tokens(
+        self, model: str, method: Method, records: Iterator[Mapping[str, Any]]
+    ) -> Iterator[tuple[int, int]]:
+        """Yields (tokens, tokens learnt from) of each record, by the very code that training uses. Loads no torch."""
+        from ftkit.providers.huggingface.encode import encode, encode_pair
+        from ftkit.providers.huggingface.tokens import Tokens
+
+        tokens = Tokens.load(resolve_tokenizer(model), model)
+        for record in records:
+            if isinstance(method, DPO):
+                pair = encode_pair(record, tokens)
+                yield pair.tokens, pair.learnt
+            else:
+                try:
+                    example = encode(record, tokens)
+                except ConfigurationError:  # no answers can be told; train_on="all", which we are not shown, needs none
+                    example = encode(record, tokens, "all")
+                yield len(example.input_ids), example.learnt

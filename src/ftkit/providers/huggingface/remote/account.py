@@ -1,0 +1,98 @@
+"""The Hub, for one user or organisation."""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+from urllib.parse import urlsplit
+
+from ftkit.errors import ConfigurationError, NotFoundError
+from ftkit.providers._http_errors import plain
+from ftkit.providers._hub import client_and_token, hub_asked
+from ftkit.retrying import read
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from huggingface_hub import HfApi
+
+NAME = "huggingface"
+"""The provider's name."""
+T = TypeVar("T")
+_OWNER = re.compile(r"\w(?:[\w.-]{0,94}\w)?", re.ASCII)
+
+
+class HubAccount:
+    """Who asks the Hub.
+
+    Args:
+        namespace: The user or organisation that owns, and pays for, what is made; the token's own if None.
+        token: A token of the Hub that may write; HF_TOKEN, or that of `hf auth login`, if None.
+        hub: A ready-made client of huggingface_hub, in place of `token`.
+
+    Raises:
+        ConfigurationError: The namespace cannot be one.
+        CredentialsError: There is no token.
+        MissingExtraError: huggingface_hub is not installed.
+    """
+
+    def __init__(self, namespace: str | None, token: str | None, hub: HfApi | None) -> None:
+        if namespace is not None and not _OWNER.fullmatch(namespace):
+            raise ConfigurationError(f"'{namespace[:100]}' is no name of a user or organisation of the Hub")
+        self.api, self.token = client_and_token(NAME, hub, token)
+        self._given = namespace
+
+    @property
+    def host(self) -> str:
+        """The Hub's host."""
+        return urlsplit(self.api.endpoint).netloc
+
+    @cached_property
+    def namespace(self) -> str:
+        """The owner. It is asked for once, where nobody has said it."""
+        if self._given is not None:
+            return self._given
+        with self.asked():
+            whoami = cast("Callable[[], dict[str, Any]]", self.api.whoami)  # pyright: ignore[reportUnknownMemberType]
+            return str(whoami()["name"])
+
+    def hide(self, text: str) -> str:
+        """Returns a text without the token, and no longer than anybody reads."""
+        return plain(text, [self.token])
+
+    @contextmanager
+    def asked(self) -> Generator[None]:
+        """Limits what is asked in it, and turns what goes wrong into errors of ours. See `hub_asked`."""
+        with hub_asked(NAME, self.hide):
+            yield
+
+    def ask(self, call: Callable[[], T]) -> T:
+        """Asks once."""
+        with self.asked():
+            return call()
+
+    def insist(self, call: Callable[[], T]) -> T:
+        """Asks, and again if the Hub is busy or away: for what may be done twice without being done twice.
+
+        huggingface_hub itself tries uploads again, and neither repositories nor jobs.
+        """
+        return read(self.ask, call)
+
+    def download(self, repo: str, name: str, *, repo_type: str = "model", revision: str = "main") -> Path:
+        """Fetches a file, into the Hub's own cache on this machine.
+
+        Raises:
+            NotFoundError: There is no such file, branch or repository.
+        """
+        fetch = cast("Callable[..., str]", self.api.hf_hub_download)  # pyright: ignore[reportUnknownMemberType]
+        return Path(self.ask(lambda: fetch(repo, name, repo_type=repo_type, revision=revision)))
+
+    def exists(self, call: Callable[[], T]) -> T | None:
+        """Asks for something that may not be there; None if the Hub says that it is not."""
+        try:
+            return self.ask(call)
+        except NotFoundError:
+            return None
