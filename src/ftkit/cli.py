@@ -15,6 +15,7 @@ from ftkit.errors import ConfigurationError, FtkitError
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from ftkit.providers._environments import OwnEnvironment
     from ftkit.server.keys import Keys
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="One interface for fine-tuning language models.")
@@ -22,9 +23,13 @@ keys = typer.Typer(no_args_is_help=True, help="The keys of a server that `ftkit 
 app.add_typer(keys, name="keys")
 autotrain = typer.Typer(no_args_is_help=True, help="The environment of its own that AutoTrain needs.")
 app.add_typer(autotrain, name="autotrain")
+vllm = typer.Typer(no_args_is_help=True, help="The environment of its own that vLLM needs, to serve on an NVIDIA GPU.")
+app.add_typer(vllm, name="vllm")
 
 Home = Annotated[Path | None, typer.Option(help="The server's folder; one of the user's own if left out.")]
 Name = Annotated[str, typer.Argument(help="What the key is called.")]
+Remove = Annotated[bool, typer.Option("--remove", help="Removes it, and those of earlier versions.")]
+TorchBackend = Annotated[str | None, typer.Option(help="Which build of torch, in uv's words: cpu, cu128, auto.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -133,21 +138,11 @@ def revoke_key(name: Name, home: Home = None) -> None:
 
 
 @autotrain.command("setup")
-def setup_autotrain(
-    remove: Annotated[bool, typer.Option("--remove", help="Removes it, and those of earlier versions.")] = False,  # noqa: FBT002
-    torch_backend: Annotated[
-        str | None, typer.Option(help="Which build of torch, in uv's words: cpu, cu128, auto.")
-    ] = None,
-) -> None:
+def setup_autotrain(remove: Remove = False, torch_backend: TorchBackend = None) -> None:  # noqa: FBT002
     """Builds AutoTrain's environment (about 2 GB), or goes on where an earlier attempt stopped."""
     from ftkit.providers.autotrain import environment
 
-    with _told():
-        if remove:
-            for path in environment.remove():
-                typer.echo(f"removed: {path}")
-        else:
-            typer.echo(environment.setup(typer.echo, torch_backend).python)
+    _set_up(environment.own(), torch_backend, remove=remove)
 
 
 @autotrain.command("doctor")
@@ -156,12 +151,27 @@ def examine_autotrain() -> None:
     from ftkit.providers.autotrain import environment
 
     with _told():
-        found = environment.required()
-        typer.echo(f"interpreter: {found.python}")
-        for name, version in found.versions().items():
-            typer.echo(f"{name}: {version or 'missing'}")
-        environment.check(found)
+        _examine(environment.own())
         typer.echo("AutoTrain can train with it.")
+
+
+@vllm.command("setup")
+def setup_vllm(remove: Remove = False, torch_backend: TorchBackend = None) -> None:  # noqa: FBT002
+    """Builds vLLM's environment (about 9 GB), or goes on where an earlier attempt stopped."""
+    from ftkit.providers.huggingface.vllm import OWN
+
+    _set_up(OWN, torch_backend, remove=remove)
+
+
+@vllm.command("doctor")
+def examine_vllm() -> None:
+    """Tells which environment is used, what is in it, and the GPU. Ends with status 1 if vLLM cannot serve with it."""
+    from ftkit.providers.huggingface.vllm import OWN, gpu
+
+    with _told():
+        _examine(OWN)
+        typer.echo(f"GPU: {gpu()}")
+        typer.echo("vLLM can serve with it.")
 
 
 def main() -> None:
@@ -177,6 +187,23 @@ def _told() -> Generator[None]:
     except FtkitError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
+
+
+def _set_up(own: OwnEnvironment, torch_backend: str | None, *, remove: bool) -> None:
+    with _told():
+        if remove:
+            for path in own.remove():
+                typer.echo(f"removed: {path}")
+        else:
+            typer.echo(own.setup(typer.echo, torch_backend).python)
+
+
+def _examine(own: OwnEnvironment) -> None:
+    found = own.required()
+    typer.echo(f"interpreter: {found.python}")
+    for name, version in own.versions(found).items():
+        typer.echo(f"{name}: {version or 'missing'}")
+    own.check(found)
 
 
 @contextmanager

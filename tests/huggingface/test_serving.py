@@ -114,7 +114,8 @@ def test_a_deployment_and_a_model_are_deleted(copy: Trained, lora: Trained) -> N
         provider.delete_model(f"{name}:step-21")
     provider.delete_model(name)
     kept = sorted(path.name for path in (copy.folder / "jobs" / lora.job.id).iterdir())
-    wanted = ["events.jsonl", "lock", "log.txt", "request.json", "status.json", "train.jsonl", "validation.jsonl"]
+    kept_on = {"made.json", "request.json", "status.json", "train.jsonl", "validation.jsonl"}
+    wanted = sorted({"events.jsonl", "lock", "log.txt"} | kept_on)
     assert kept == wanted
     assert provider.get_job(lora.job.id).status is JobStatus.SUCCEEDED
     assert len(provider.results(lora.job.id)) == 24

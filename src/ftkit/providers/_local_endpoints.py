@@ -9,8 +9,8 @@ Each has a folder under its name:
     log.txt         its output
 
 Status is derived when it is read; reads write nothing. A server is any program that takes `--model`, `--folder`,
-`--name`, `--port` and `--threads`, and keeps server.json as `ServerState` says; `ftkit.providers.huggingface.serve` is
-ours. It serves the model under the name of the deployment.
+`--name`, `--port` and `--threads`, and keeps server.json as `ServerState` says; `ftkit.providers.huggingface.engines`
+chooses one. It serves the model under the name of the deployment.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import os
 import re
 import secrets
 import shutil
-import sys
 import time
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -40,6 +39,7 @@ from ftkit.models import Deployment, DeploymentStatus, Noun, UtcDatetime
 from ftkit.providers._chat_wire import ChatEndpoint
 from ftkit.providers._disk import log_tail, write_atomically
 from ftkit.providers._processes import ProcessId, end_group, is_alive, start_detached
+from ftkit.providers.huggingface.engines import Engine, Wanted, choose
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -50,15 +50,15 @@ if TYPE_CHECKING:
 SERVER = "server.json"
 TOKEN = "token"  # noqa: S105 - the name of the file
 SERVER_LOCK = "server.lock"
+LOG = "log.txt"
 _ENDPOINT = "endpoint.json"
-_LOG = "log.txt"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _GRACE_S = 5.0
 _POLL_S = 0.05
 _LOCK_WAIT_S = 30.0
+_LONGEST_START_S = 600.0
 _N = TypeVar("_N", bound=Noun)
-_OURS = (sys.executable, "-P", "-m", "ftkit.providers.huggingface.serve")  # -P: no module of the user's folder
 
 
 class EndpointOptions(Settings):
@@ -66,16 +66,19 @@ class EndpointOptions(Settings):
 
     Attributes:
         port: Port to listen on; None lets the system choose a free one.
-        start_timeout_s: How long to wait until the model is loaded and answers.
+        start_timeout_s: How long to wait until the model is loaded and answers; None is 120, and 600 for vLLM.
         threads: Threads to compute with; None leaves it to torch.
+        engine: What serves: "transformers" is our own endpoint, "vllm" is vLLM, on an NVIDIA GPU and in an
+            environment of its own. "auto" is vLLM where both are there, and else our own.
     """
 
     field_noun = "deployment option"
     written_as = "deploy"
 
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
-    start_timeout_s: PositiveFloat = 120.0
+    start_timeout_s: PositiveFloat | None = None
     threads: PositiveInt | None = None
+    engine: Wanted = "auto"
 
 
 class ServerState(Noun):
@@ -139,26 +142,27 @@ class LocalEndpoints:
             model: What to serve: a folder, or a name that the server knows.
             source: The job, checkpoint or model that it comes from.
             options: See `EndpointOptions`.
-            command: The server to start, if not ours.
+            command: The server to start, if none of ours.
 
         Raises:
-            ConfigurationError: The name or an option makes no sense.
+            ConfigurationError: The name or an option makes no sense, or its engine cannot be had.
             ConflictError: The name is taken by another target, or the port is in use.
             ProviderError: It did not start; the message tells the end of its log. Nothing is left behind.
         """
         checked = EndpointOptions(**options)
         place = self._place(name)
-        with self._lock(name, _LOCK_WAIT_S + checked.start_timeout_s):
+        with self._lock(name, _LOCK_WAIT_S + (checked.start_timeout_s or _LONGEST_START_S)):
             known = self._known(place)
             if known is not None and (known.model, known.source) != (model, source):
                 message = f"a deployment '{name}' is there already, of {known.source}"
                 raise self._error(ConflictError, message, hint="Choose another name, or delete that one first.")
             if known is None or self.get_deployment(name).status is not DeploymentStatus.RUNNING:
+                engine = Engine(tuple(command)) if command else choose(checked.engine)
                 try:
                     if known is None:
                         asked = _Endpoint(name=name, model=model, source=source, created_at=datetime.now(UTC))
                         self._make(place, asked)
-                    self._run(place, model, checked, command or _OURS)
+                    self._run(place, model, checked, engine)
                 except BaseException:  # Ctrl-C as well: nobody would know of what is left
                     if known is None:
                         shutil.rmtree(place)
@@ -292,29 +296,32 @@ class LocalEndpoints:
             file.write(secrets.token_urlsafe(32))
         write_atomically(place / _ENDPOINT, asked.model_dump_json(indent=2))
 
-    def _run(self, place: Path, model: str, options: EndpointOptions, command: Sequence[str]) -> None:
+    def _run(self, place: Path, model: str, options: EndpointOptions, engine: Engine) -> None:
         state = self._state(place)
         started = None
         if state is None or not is_alive(state.process):
             (place / SERVER).unlink(missing_ok=True)
-            started = self._start(place, model, options, command)
+            started = self._start(place, model, options, engine)
         try:
-            self._await_ready(place, started, options)
+            self._await_ready(place, started, options, options.start_timeout_s or engine.start_s)
         except BaseException:
             self._end_process(started)
             self._end(place)
             raise
 
-    def _start(self, place: Path, model: str, options: EndpointOptions, command: Sequence[str]) -> ProcessId | None:
+    def _start(self, place: Path, model: str, options: EndpointOptions, engine: Engine) -> ProcessId | None:
         asked = {"model": model, "folder": place, "name": place.name, "port": options.port, "threads": options.threads}
         arguments = [f"--{word}={value}" for word, value in asked.items() if value is not None]
+        if engine.why:
+            with (place / LOG).open("a", encoding="utf-8") as log:
+                log.write(f"{engine.why}\n")
         try:
-            return start_detached([*command, *arguments], log=place / _LOG)
+            return start_detached([*engine.command, *arguments], log=place / LOG)
         except OSError as error:
             raise self._error(ProviderError, str(error)) from error
 
-    def _await_ready(self, place: Path, started: ProcessId | None, options: EndpointOptions) -> None:
-        deadline = time.monotonic() + options.start_timeout_s
+    def _await_ready(self, place: Path, started: ProcessId | None, options: EndpointOptions, patience_s: float) -> None:
+        deadline = time.monotonic() + patience_s
         while True:
             state = self._state(place)
             # The server's own word counts: should two have been started, only one got the lock of the folder.
@@ -324,7 +331,7 @@ class LocalEndpoints:
             if state and state.ready:
                 return
             if time.monotonic() >= deadline:
-                message = f"the endpoint was not ready within {options.start_timeout_s:g} s{log_tail(place / _LOG)}"
+                message = f"the endpoint was not ready within {patience_s:g} s{log_tail(place / LOG)}"
                 hint = "Give it longer, with the deployment option start_timeout_s."
                 raise self._error(ProviderError, message, hint=hint)
             time.sleep(_POLL_S)
@@ -338,7 +345,7 @@ class LocalEndpoints:
 
     def _why(self, place: Path, state: ServerState | None) -> str:
         problem = state.problem if state else None
-        return f"{problem or 'its process has ended'}{log_tail(place / _LOG)}"
+        return f"{problem or 'its process has ended'}{log_tail(place / LOG)}"
 
     def _end(self, place: Path) -> None:
         state = self._state(place)

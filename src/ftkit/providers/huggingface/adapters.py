@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ftkit.providers._disk import write_atomically
 
@@ -28,6 +28,13 @@ def name_base(folder: Path, model: str) -> None:
 def base_of(folder: Path) -> str | None:
     """Returns the name of an adapter's base; None if it does not say."""
     return json.loads((folder / _CONFIG).read_text(encoding="utf-8")).get(_BASE) or None
+
+
+def rank_of(folder: Path) -> int:
+    """Returns the rank of an adapter: the largest, if its parts have several."""
+    config: dict[str, Any] = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
+    ranks: list[int] = [config["r"], *(config.get("rank_pattern") or {}).values()]
+    return max(ranks)
 
 
 def is_adapter(folder: Path) -> bool:

@@ -7,24 +7,17 @@ The folder holds the token; what becomes of the server is written there (see `ft
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import errno
-import hmac
 import json
-import logging
-import socket
 import sys
 import threading
 import time
 import traceback
 import uuid
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
-from filelock import FileLock, Timeout
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -32,54 +25,32 @@ from starlette.middleware import Middleware
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from ftkit.providers._disk import write_atomically
-from ftkit.providers._local_endpoints import SERVER, SERVER_LOCK, TOKEN, ServerState
-from ftkit.providers._processes import this_process
+from ftkit.providers._local_endpoints import TOKEN
+from ftkit.providers._local_servers import Report, arguments, run, take_port
 from ftkit.providers.huggingface.chat_requests import (
     ChatRequest,
     RequestError,
     messages_for_template,
     read_request,
 )
+from ftkit.providers.huggingface.guard.ftkit_bearer import BearerOnly
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
     from starlette.requests import Request
-    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from ftkit.providers.huggingface.generation import Batches, ChatModel, Generation, Piece
 
-_LOG = logging.getLogger(__name__)
-_HOST = "127.0.0.1"
 _MOST_BYTES = 4 * 2**20
 _SHUTDOWN_S = 2
 _CLIENT_CLOSED = 499  # nobody is there to read it
 _INTERNAL = "server_error"
 
 
-class _BearerOnly:
-    """Lets nothing pass without the token but the question whether we are well."""
-
-    def __init__(self, app: ASGIApp, token: str) -> None:
-        self._app = app
-        self._token = token.encode()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] != "/health":
-            given = dict(scope["headers"]).get(b"authorization", b"")
-            scheme, _, token = given.partition(b" ")
-            if scheme.lower() != b"bearer" or not hmac.compare_digest(token.strip(), self._token):
-                refusal = RequestError(
-                    "Incorrect API key provided.", status=401, type="authentication_error", code="invalid_api_key"
-                )
-                await _refuse(refusal, {"WWW-Authenticate": "Bearer"})(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
-
-
-def _refuse(error: RequestError, headers: dict[str, str] | None = None) -> JSONResponse:
-    return JSONResponse(error.envelope(), status_code=error.status, headers=headers)
+def _refuse(error: RequestError) -> JSONResponse:
+    return JSONResponse(error.envelope(), status_code=error.status)
 
 
 async def _on_refusal(_: Request, error: Exception) -> Response:
@@ -141,7 +112,7 @@ class Endpoint:
         kinds: tuple[type[Exception], ...] = (RequestError, HTTPException, Exception)
         self.app = Starlette(
             routes=routes,
-            middleware=[Middleware(_BearerOnly, token=token)],
+            middleware=[Middleware(BearerOnly, token=token)],
             exception_handlers=dict.fromkeys(kinds, _on_refusal),
         )
 
@@ -269,20 +240,8 @@ async def _left(request: Request) -> None:
         pass
 
 
-class _Report:
-    """What we say of ourselves, in the deployment's folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / SERVER
-        self._state = ServerState(process=this_process())
-
-    def tell(self, **news: object) -> None:
-        self._state = self._state.model_copy(update=news)
-        write_atomically(self._path, self._state.model_dump_json(indent=2))
-
-
 def _load_and_answer(
-    model: str, threads: int | None, endpoint: Endpoint, report: _Report, server: uvicorn.Server
+    model: str, threads: int | None, endpoint: Endpoint, report: Report, server: uvicorn.Server
 ) -> None:
     try:
         from ftkit.providers.huggingface.generation import Batches, load
@@ -298,22 +257,11 @@ def _load_and_answer(
     batches.run()
 
 
-def _listen(port: int | None, report: _Report) -> socket.socket | None:
-    try:
-        listener = socket.create_server((_HOST, port or 0))
-    except OSError as error:
-        report.tell(problem=str(error), port_in_use=error.errno == errno.EADDRINUSE)
-        return None
-    report.tell(port=listener.getsockname()[1])
-    return listener
-
-
-def _serve(args: argparse.Namespace, folder: Path) -> int:
-    report = _Report(folder)
-    listener = _listen(args.port, report)  # before anything slow, so that a port in use is told at once
+def _serve(args: argparse.Namespace, report: Report) -> int:
+    listener = take_port(args.port, report)
     if listener is None:
         return 1
-    endpoint = Endpoint(args.name, (folder / TOKEN).read_text(encoding="utf-8"))
+    endpoint = Endpoint(args.name, (args.folder / TOKEN).read_text(encoding="utf-8"))
     server = uvicorn.Server(
         uvicorn.Config(
             endpoint.app,
@@ -333,20 +281,7 @@ def _serve(args: argparse.Namespace, folder: Path) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Serves until it is ended. Returns the exit status if it cannot."""
-    parser = argparse.ArgumentParser(prog="python -m ftkit.providers.huggingface.serve", description=__doc__)
-    parser.add_argument("--model", required=True, help="ftkit/small, a folder, or a name on the Hub")
-    parser.add_argument("--folder", required=True, type=Path, help="the deployment's folder; holds the token")
-    parser.add_argument("--name", required=True, help="the name of the model in requests")
-    parser.add_argument("--port", type=int, help="the port; a free one if left out")
-    parser.add_argument("--threads", type=int, help="threads to compute with")
-    args = parser.parse_args(argv)
-    logging.basicConfig(level=logging.WARNING)
-    try:
-        with FileLock(args.folder / SERVER_LOCK, timeout=0):
-            return _serve(args, args.folder)
-    except Timeout:
-        _LOG.error("another server runs in %s", args.folder)
-        return 1
+    return run(arguments("ftkit.providers.huggingface.serve", __doc__), argv, _serve)
 
 
 if __name__ == "__main__":
