@@ -11,42 +11,21 @@ import base64
 import hashlib
 import json
 import re
-import socket
-import struct
-import threading
 import time
 import uuid
-from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from huggingface_hub import HfApi
+from hubs.uploads import Uploads
+from hubs.wire import HANG, HANG_S, RESET, TOKEN, USER, Answer, Fault, error, missing, ok, only, prefix, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-USER = "me"
-TOKEN = "hf_standin_never_to_be_seen"
-RESET = "reset"
-"""A fault: the line is cut, in place of an answer."""
-HANG = "hang"
-"""A fault: nothing comes for a while, and then the line is cut."""
-HANG_S = 4.0
+__all__ = ["HANG", "HANG_S", "RESET", "TOKEN", "USER", "Fault", "HubStandIn", "Repo", "error"]
 
-Answer = tuple[int, Any, dict[str, str]]
-Fault = Answer | str
 PRICES = {"cpu-basic": (0.0, "hour"), "t4-small": (0.0066667, "minute"), "t4-medium": (0.6, "hour")}
-FIELDS = {
-    "create": {"name", "organization", "type", "private", "visibility", "sdk", "hardware"},
-    "secrets": {"key", "value"},
-    "sleeptime": {"seconds"},
-    "preupload": {"files"},
-    "validate-yaml": {"content", "repoType"},
-    "delete": {"name", "organization", "type"},
-}
 
 
 @dataclass
@@ -57,12 +36,12 @@ class Repo:
     name: str
     asked: dict[str, Any]
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    files: dict[str, bytes] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict[str, bytes])
     stage: str = "NO_APP_FILE"
-    secrets: dict[str, str] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict[str, str])
     sleep_s: int | None = None
     logs: dict[str, list[str]] = field(default_factory=lambda: {"run": [], "build": []})
-    discussions: list[tuple[str, datetime]] = field(default_factory=list)
+    discussions: list[tuple[str, datetime]] = field(default_factory=list[tuple[str, datetime]])
 
     def shown(self) -> dict[str, Any]:
         shown = {"id": self.name, "private": True, "createdAt": stamp(self.created_at), "sha": "0" * 40}
@@ -73,43 +52,29 @@ class Repo:
         return {"stage": self.stage, "hardware": hardware, "gcTimeout": self.sleep_s, "replicas": {"requested": 1}}
 
 
-class HubStandIn:
+class HubStandIn(Uploads):
     """The Hub of one user.
 
     Attributes:
         repos: All repositories, by kind and name.
-        requests: Every request, in order, with names of repositories written as {id}.
         creates: How often a Space was asked for.
-        refusing: Answers to give in place of doing what is asked, by "METHOD what", such as "POST create space".
-        losing: Answers to give after it was done.
-        watching: Called before a request is answered; named likewise.
-        strange: What nobody should have sent.
         page_size: Spaces on a page.
     """
 
+    fields: ClassVar[dict[str, set[str]]] = {
+        "create": {"name", "organization", "type", "private", "visibility", "sdk", "hardware"},
+        "secrets": {"key", "value"},
+        "sleeptime": {"seconds"},
+        "preupload": {"files"},
+        "validate-yaml": {"content", "repoType"},
+        "delete": {"name", "organization", "type"},
+    }
+
     def __init__(self) -> None:
+        super().__init__()
         self.repos: dict[tuple[str, str], Repo] = {}
-        self.requests: list[str] = []
         self.creates = 0
-        self.refusing: defaultdict[str, list[Fault]] = defaultdict(list)
-        self.losing: defaultdict[str, list[Fault]] = defaultdict(list)
-        self.strange: list[str] = []
-        self.watching: dict[str, Callable[[], object]] = {}
         self.page_size = 100
-        self._blobs: dict[str, bytes] = {}
-        self._query: dict[str, list[str]] = {}  # of the request that is being answered, as is the body
-        self._body = b""
-        self._lock = threading.RLock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(self))
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-    def api(self, token: str = TOKEN) -> HfApi:
-        return HfApi(endpoint=self.url, token=token)
 
     # -- levers --------------------------------------------------------------------------------------------------
 
@@ -143,37 +108,17 @@ class HubStandIn:
 
     # -- the wire ------------------------------------------------------------------------------------------------
 
-    def answer(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Fault:
-        url = urlsplit(target)
-        path, query = unquote(url.path), parse_qs(url.query)
-        with self._lock:
-            self.requests.append(f"{method} {generic(path)}")
-            is_signed = path.startswith("/lfs/")  # the address itself is the permission
-            if not is_signed and headers.get("authorization") != f"Bearer {TOKEN}":
-                return error(401, "Invalid credentials in Authorization header")
-            for pattern, route in self._routes().items():
-                match = re.fullmatch(pattern, f"{method} {path}")
-                if match is None:
-                    continue
-                what = self._what(f"{method} {route.__name__.strip('_')}", body)
-                self.watching.get(what, int)()
-                if self.refusing[what]:
-                    return self.refusing[what].pop(0)
-                self._query, self._body = query, body
-                told = route(*match.groups())
-                return self.losing[what].pop(0) if self.losing[what] and told[0] < 400 else told
-            self.strange.append(f"{method} {path}")
-            return error(404, f"no such route: {method} {path}")
+    def hang(self) -> None:
+        time.sleep(HANG_S)
 
     def _routes(self) -> dict[str, Callable[..., Answer]]:
         repo = r"/api/(model|dataset|space)s/([^/]+/[^/]+)"
         return {
-            "GET /api/whoami-v2": self._whoami,
+            **super()._routes(),
             "GET /api/spaces/hardware": self._hardware,
             "GET /api/spaces": self._list,
             "POST /api/repos/create": self._create,
             "DELETE /api/repos/delete": self._delete,
-            "POST /api/validate-yaml": self._validate,
             rf"GET {repo}": self._info,
             rf"GET {repo}/tree/main": self._tree,
             rf"GET {repo}/discussions": self._discussions,
@@ -184,8 +129,6 @@ class HubStandIn:
             rf"POST {repo}/secrets": self._secrets,
             rf"POST {repo}/sleeptime": self._sleeptime,
             rf"POST {repo}/pause": self._pause,
-            r"POST /(?:(dataset|space)s/)?([^/]+/[^/]+)\.git/info/lfs/objects/batch": self._batch,
-            r"PUT /lfs/(\w+)": self._blob,
             r"(?:GET|HEAD) /(?:(dataset|space)s/)?([^/]+/[^/]+)/resolve/\w+/(.+)": self._file,
         }
 
@@ -196,19 +139,16 @@ class HubStandIn:
         self.creates += kind == "space"
         return f"{route} {kind}"
 
-    def _fields(self, what: str) -> dict[str, Any]:
-        sent: dict[str, Any] = json.loads(self._body)
-        if not sent.keys() <= FIELDS[what]:
-            self.strange.append(f"{what}: {sorted(sent.keys() - FIELDS[what])}")
-        return sent
+    def _generic(self, path: str) -> str:
+        return generic(path)
+
+    def _takes(self, kind: str, name: str) -> bool:
+        return (kind, name) in self.repos
 
     def _repo(self, kind: str | None, name: str) -> Repo | None:
         return self.repos.get((kind or "model", name))
 
     # -- repositories --------------------------------------------------------------------------------------------
-
-    def _whoami(self) -> Answer:
-        return ok({"type": "user", "name": USER, "auth": {"type": "access_token"}})
 
     def _create(self) -> Answer:
         asked = self._fields("create")
@@ -242,29 +182,12 @@ class HubStandIn:
         types = {path: "file" if path in repo.files else "directory" for path in shown}
         return ok([{"type": types[p], "path": p, "oid": oid(c), "size": len(c)} for p, c in shown.items()])
 
-    def _validate(self) -> Answer:
-        self._fields("validate-yaml")
-        return ok({"errors": [], "warnings": []})
-
     def _preupload(self, kind: str, name: str) -> Answer:
         if self._repo(kind, name) is None:
             return missing()
         files = self._fields("preupload")["files"]
         modes = [{"path": f["path"], "shouldIgnore": False, "uploadMode": mode(f["path"])} for f in files]
         return ok({"files": modes})
-
-    def _batch(self, kind: str | None, name: str) -> Answer:
-        if self._repo(kind, name) is None:
-            return missing()
-        objects = json.loads(self._body)["objects"]
-        upload = [{**each, "actions": {"upload": {"href": f"{self.url}/lfs/{each['oid']}"}}} for each in objects]
-        return ok({"transfer": "basic", "objects": upload})
-
-    def _blob(self, name: str) -> Answer:
-        if hashlib.sha256(self._body).hexdigest() != name:
-            return error(400, "another content was announced")
-        self._blobs[name] = self._body
-        return ok({})
 
     def _commit(self, kind: str, name: str) -> Answer:
         repo = self._repo(kind, name)
@@ -296,14 +219,9 @@ class HubStandIn:
     # -- Spaces --------------------------------------------------------------------------------------------------
 
     def _list(self) -> Answer:
-        begin = int(self._query.pop("cursor", ["0"])[0])
         author, search = self._query["author"][0], self._query["search"][0]
         found = [s for s in self.spaces() if s.name.startswith(f"{author}/") and search in s.name]
-        page = [only(space.shown(), self._query) for space in found[begin : begin + self.page_size]]
-        end = begin + len(page)
-        more = "&".join(f"{name}={value}" for name, values in self._query.items() for value in values)
-        link = {"link": f'<{self.url}/api/spaces?{more}&cursor={end}>; rel="next"'} if end < len(found) else {}
-        return 200, page, link
+        return self._page([only(space.shown(), self._query) for space in found], "/api/spaces", self.page_size)
 
     def _hardware(self) -> Answer:
         shown = {"prettyName": "", "cpu": "2 vCPU", "ram": "16 GB", "accelerator": None}
@@ -366,65 +284,10 @@ class HubStandIn:
         return ok({"count": len(shown), "start": 0, "discussions": shown})
 
 
-def handler_of(hub: HubStandIn) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length") or 0))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            told = hub.answer(self.command, self.path, headers, body)
-            if told == HANG:
-                time.sleep(HANG_S)
-            if isinstance(told, str):
-                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                self.connection.close()
-                return
-            status, answer, more = told
-            content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-            self.send_response(status)
-            sent = {"content-type": "application/json", "content-length": str(len(content)), **more}
-            for header in {**sent, "x-request-id": f"Root=1-{uuid.uuid4().hex}"}.items():
-                self.send_header(*header)
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(content)
-
-        do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = answer  # noqa: N815 - the names that the base class calls
-
-        def finish(self) -> None:
-            if self.connection.fileno() != -1:
-                super().finish()
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    return Handler
-
-
-def ok(answer: Any) -> Answer:
-    return 200, answer, {}
-
-
-def error(status: int, message: str, code: str | None = None) -> Answer:
-    return status, {"error": message}, {"x-error-message": message, **({"x-error-code": code} if code else {})}
-
-
-def missing() -> Answer:
-    return error(404, "Repository not found", "RepoNotFound")
-
-
-def only(shown: dict[str, Any], query: dict[str, list[str]]) -> dict[str, Any]:
-    wanted = query.get("expand")
-    return {name: value for name, value in shown.items() if wanted is None or name in {"id", *wanted}}
-
-
 def generic(path: str) -> str:
     named = re.sub(r"^/api/(model|dataset|space)s/(?!hardware$)[^/]+/[^/]+", r"/api/\1s/{id}", path)
     named = re.sub(r"^/((?:dataset|space)s/)?[^/]+/[^/]+(\.git|/resolve)", r"/\1{id}\2", named)
     return re.sub(r"^/lfs/.*", "/lfs/{oid}", named)
-
-
-def prefix(kind: str) -> str:
-    return "" if kind == "model" else f"{kind}s/"
 
 
 def mode(path: str) -> str:
@@ -433,7 +296,3 @@ def mode(path: str) -> str:
 
 def oid(content: bytes) -> str:
     return hashlib.sha1(content, usedforsecurity=False).hexdigest()
-
-
-def stamp(at: datetime) -> str:
-    return at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
