@@ -83,14 +83,26 @@ def hub_asked(provider: str, hide: Callable[[str], str]) -> Generator[None]:
     except HfHubHTTPError as error:
         failure = _of_answer(provider, error, hide)
     except (httpx2.HTTPError, OSError) as error:
-        said = hide(str(error) or type(error).__name__)
-        failure = ProviderUnavailableError(f"the Hub cannot be reached: {said}", provider=provider)
+        failure = _unreachable(provider, error, hide)
+    except RuntimeError as error:  # huggingface_hub's own, around what went wrong with a large file
+        cause = error.__cause__
+        if isinstance(cause, HfHubHTTPError):
+            failure = _of_answer(provider, cause, hide)
+        elif isinstance(cause, httpx2.HTTPError | OSError):
+            failure = _unreachable(provider, cause, hide)
+        else:
+            raise
     except (ValueError, KeyError, TypeError) as error:
         said = hide(f"{type(error).__name__}: {error}")
         failure = ProviderUnavailableError(f"what the Hub sent cannot be read: {said}", provider=provider)
     else:
         return
     raise_alone(failure)
+
+
+def _unreachable(provider: str, error: Exception, hide: Callable[[str], str]) -> ProviderUnavailableError:
+    said = hide(str(error) or type(error).__name__)
+    return ProviderUnavailableError(f"the Hub cannot be reached: {said}", provider=provider)
 
 
 def _of_answer(provider: str, error: HfHubHTTPError, hide: Callable[[str], str]) -> ProviderError | CredentialsError:

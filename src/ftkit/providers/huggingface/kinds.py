@@ -14,6 +14,7 @@ from ftkit.providers.huggingface.resolve import resolve_tokenizer
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from huggingface_hub import HfApi
     from pydantic import BaseModel
 
     from ftkit.methods import Method
@@ -30,6 +31,11 @@ class TunesOpenWeights:
     Options: type[BaseModel] = LocalOptions
     methods: frozenset[type[Method]] = frozenset(_ACCEPTS)
     model_roles: Mapping[str, str] = {"small": "ftkit/small"}
+
+    @property
+    def _hub_client(self) -> HfApi | None:
+        """Who asks the Hub for a tokenizer, if not whoever its own conventions say."""
+        return None
 
     def rules(self, method: Method, model: str) -> DatasetRules:
         """Takes conversations, prompt and completion, or text; for DPO, preferences. Nothing is too long to be cut.
@@ -50,7 +56,7 @@ class TunesOpenWeights:
         from ftkit.providers.huggingface.encode import encode, encode_pair
         from ftkit.providers.huggingface.tokens import Tokens
 
-        tokens = Tokens.load(resolve_tokenizer(model), model)
+        tokens = Tokens.load(resolve_tokenizer(model, self._hub_client), model)
         for record in records:
             if isinstance(method, DPO):
                 pair = encode_pair(record, tokens)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ftkit.errors import MissingExtraError, NotFoundError
 from ftkit.home import cache_folder
@@ -12,6 +12,8 @@ from ftkit.providers.huggingface import small
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from huggingface_hub import HfApi
 
 _HUB_NAME = re.compile(r"(?!.*(--|\.\.|\.git$))(?=.{1,96}$)\w([\w.-]*\w)?(/\w([\w.-]*\w)?)?", re.ASCII)
 _TOKENIZER_FILES = ["tokenizer*", "special_tokens_map.json", "chat_template*", "vocab*", "merges.txt", "config.json"]
@@ -56,8 +58,12 @@ def _folder_problem(model: str) -> str | None:
     return None
 
 
-def resolve_tokenizer(model: str) -> Path:
+def resolve_tokenizer(model: str, hub: HfApi | None = None) -> Path:
     """Returns a folder with the tokenizer of a model, fetched from the Hub if need be. Loads no torch.
+
+    Args:
+        model: `ftkit/small`, a folder, or a name on the Hub.
+        hub: Who asks the Hub; by default, whoever the Hub's own conventions say.
 
     Raises:
         NotFoundError: There is no such folder, and no such model in the Hub's cache or on the Hub.
@@ -67,7 +73,7 @@ def resolve_tokenizer(model: str) -> Path:
         return small.ensure_tokenizer(cache_folder() / "models")
     if is_folder(model):
         return _folder(model)
-    return _from_hub(model, patterns=_TOKENIZER_FILES)
+    return _from_hub(model, patterns=_TOKENIZER_FILES, hub=hub)
 
 
 def resolve_model(model: str, on_progress: Callable[[int, int, float], None] | None = None) -> Path:
@@ -96,13 +102,14 @@ def _folder(model: str) -> Path:
     return folder
 
 
-def _from_hub(model: str, patterns: list[str] | None) -> Path:
+def _from_hub(model: str, patterns: list[str] | None, hub: HfApi | None = None) -> Path:
     try:
-        from huggingface_hub import snapshot_download  # pyright: ignore[reportUnknownVariableType]
+        from huggingface_hub import HfApi
     except ImportError as error:
         what = f"A model of the Hub ('{model}')"
         raise MissingExtraError(what, "local") from error
     from ftkit.providers.huggingface._hub_errors import hub_errors
 
+    fetch = cast("Callable[..., str]", (hub or HfApi()).snapshot_download)  # pyright: ignore[reportUnknownMemberType]
     with hub_errors(model):
-        return Path(snapshot_download(model, allow_patterns=patterns))
+        return Path(fetch(model, allow_patterns=patterns))

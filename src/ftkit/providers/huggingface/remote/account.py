@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import shutil
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 from ftkit.errors import ConfigurationError, NotFoundError
+from ftkit.providers._disk import disk_errors
 from ftkit.providers._http_errors import plain
 from ftkit.providers._hub import client_and_token, hub_asked
 from ftkit.retrying import read
@@ -81,14 +84,35 @@ class HubAccount:
         """
         return read(self.ask, call)
 
-    def download(self, repo: str, name: str, *, repo_type: str = "model", revision: str = "main") -> Path:
-        """Fetches a file, into the Hub's own cache on this machine.
+    def fetch(self, repo: str, name: str, *, repo_type: str = "model", revision: str = "main") -> bytes:
+        """Reads a small file, as it is now.
+
+        Never from the Hub's cache on this machine: where the Hub does not answer, or says that a file is gone,
+        huggingface_hub would return the last that it had of it.
 
         Raises:
             NotFoundError: There is no such file, branch or repository.
         """
         fetch = cast("Callable[..., str]", self.api.hf_hub_download)  # pyright: ignore[reportUnknownMemberType]
-        return Path(self.ask(lambda: fetch(repo, name, repo_type=repo_type, revision=revision)))
+        with TemporaryDirectory() as folder:
+            where = {"repo_type": repo_type, "revision": revision, "local_dir": folder}
+            return Path(self.ask(lambda: fetch(repo, name, **where))).read_bytes()
+
+    def download(self, repo: str, name: str, path: Path, *, repo_type: str) -> None:
+        """Writes a large file to `path`. What is there of it from a try before is not fetched again.
+
+        Raises:
+            NotFoundError: There is no such file or repository.
+        """
+        fetch = cast("Callable[..., str]", self.api.hf_hub_download)  # pyright: ignore[reportUnknownMemberType]
+        source = Path(self.insist(lambda: fetch(repo, name, repo_type=repo_type)))
+        with disk_errors(NAME, "the file could not be written", path.parent):
+            partial = path.with_name(f".{path.name}.partial")
+            try:
+                shutil.copyfile(source, partial)
+                partial.replace(path)
+            finally:
+                partial.unlink(missing_ok=True)
 
     def exists(self, call: Callable[[], T]) -> T | None:
         """Asks for something that may not be there; None if the Hub says that it is not."""

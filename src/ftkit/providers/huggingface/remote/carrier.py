@@ -126,8 +126,8 @@ class Carrier:
         mine = {"word": "running", "run": self._number, "asker": us, "runner": us, "error": None}
         JobFolder(self._path).write_state(JobState.model_validate({**before, **mine}))
         reporter = Reporter(self._path, first_event=(self._number - 1) * _EVENTS_A_RUN + 1)
-        again = f" again, for the {self._number - 1}. time" if self._number > 1 else ""
-        reporter.event(f"Begun{again} on a machine of the Hub ({os.environ.get(FLAVOR, 'unknown')})")
+        again = f"Run {self._number} of the job" if self._number > 1 else "The job"
+        reporter.event(f"{again} begins on a machine of the Hub ({os.environ.get(FLAVOR, 'unknown')})")
 
     def _attend(self, trainer: subprocess.Popen[bytes]) -> None:
         """Carries on what is new, and hands on a wish to stop."""

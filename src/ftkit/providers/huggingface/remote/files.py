@@ -11,7 +11,6 @@ from pydantic import ValidationError
 
 from ftkit.errors import NotFoundError, ProviderError
 from ftkit.models import Page, TrainingFile
-from ftkit.providers._disk import disk_errors
 from ftkit.providers.huggingface.remote.account import NAME
 
 if TYPE_CHECKING:
@@ -77,9 +76,12 @@ class HubFiles:
         """
         if not _ID.fullmatch(file_id):
             raise self._unknown(file_id)
-        note = self._fetch(file_id, _NOTE)
         try:
-            return TrainingFile.model_validate_json(note.read_bytes())
+            note = self._account.fetch(self.repo(file_id), _NOTE, repo_type=_DATASET)
+        except NotFoundError:
+            raise self._unknown(file_id) from None
+        try:
+            return TrainingFile.model_validate_json(note)
         except ValidationError as error:
             message = f"the note of file '{file_id}' is damaged: {error}"
             raise ProviderError(message, provider=NAME, hint="Upload the file again.") from error
@@ -117,16 +119,7 @@ class HubFiles:
 
     def download(self, file_id: str, path: Path) -> None:
         """Writes the content of a file to `path`. Errors as for `get`, and one if it cannot be written."""
-        import shutil
-
-        source = self._fetch(self.get(file_id).id, DATA)
-        with disk_errors(NAME, "the file could not be written", path.parent):
-            partial = path.with_name(f".{path.name}.partial")
-            try:
-                shutil.copyfile(source, partial)
-                partial.replace(path)
-            finally:
-                partial.unlink(missing_ok=True)
+        self._account.download(self.repo(self.get(file_id).id), DATA, path, repo_type=_DATASET)
 
     def delete(self, file_id: str) -> None:
         """Deletes a file. Errors as for `get`."""
@@ -136,13 +129,6 @@ class HubFiles:
     def repo(self, file_id: str) -> str:
         """Returns the Hub's name of a file's repository."""
         return f"{self._account.namespace}/{file_id}"
-
-    def _fetch(self, file_id: str, name: str) -> Path:
-        repo = self.repo(file_id)
-        try:
-            return self._account.download(repo, name, repo_type=_DATASET)
-        except NotFoundError:
-            raise self._unknown(file_id) from None
 
     @staticmethod
     def _unknown(file_id: str) -> NotFoundError:

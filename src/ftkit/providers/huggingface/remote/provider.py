@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import ROUND_UP, Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
@@ -282,6 +282,10 @@ class JobsHuggingFace(TunesOpenWeights, KeepsFiles, ServesOnEndpoints):
 
     # -- inside --------------------------------------------------------------------------------------------------
 
+    @property
+    def _hub_client(self) -> HfApi:
+        return self._account.api
+
     @cached_property
     def _files(self) -> HubFiles:
         return HubFiles(self._account, self.identity())
@@ -329,4 +333,4 @@ class JobsHuggingFace(TunesOpenWeights, KeepsFiles, ServesOnEndpoints):
     def _bound(self, price: Decimal | None) -> Decimal | None:
         if price is None or self._seconds is None:
             return None
-        return (price * Decimal(self._seconds) / _HOUR).quantize(_CENT)
+        return (price * Decimal(self._seconds) / _HOUR).quantize(_CENT, ROUND_UP)

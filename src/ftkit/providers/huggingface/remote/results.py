@@ -17,7 +17,6 @@ from ftkit.providers.huggingface.remote.account import NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     from ftkit.models import JobRequest
     from ftkit.providers.huggingface.remote.account import HubAccount
@@ -60,19 +59,19 @@ class JobRepository:
 
     def state(self) -> JobState | None:
         """Reads how far the job was when it last wrote that down; None if it never did."""
-        path = self._fetch(STATUS)
-        if path is None:
+        content = self._fetch(STATUS)
+        if content is None:
             return None
         try:
-            return JobState.model_validate_json(path.read_bytes())
+            return JobState.model_validate_json(content)
         except ValidationError as error:
             message = f"{STATUS} in {self.name} cannot be read: {error}"
             raise ProviderUnavailableError(message, provider=NAME) from error
 
     def events(self) -> list[JobEvent]:
         """Reads the events that were written down, oldest first."""
-        path = self._fetch(EVENTS)
-        return [] if path is None else list(_read(path.read_text(encoding="utf-8").splitlines(), self._job))
+        content = self._fetch(EVENTS) or b""
+        return list(_read(content.decode(errors="replace").split("\n"), self._job))
 
     def checkpoints(self) -> list[checkpoints.Mark]:
         """Lists the checkpoints, newest first."""
@@ -85,9 +84,9 @@ class JobRepository:
             return []
         found: list[checkpoints.Mark] = []
         for name in sealed:
-            path = self._fetch(name)
-            if path is not None:
-                found.append(checkpoints.Mark.model_validate_json(path.read_bytes()))
+            content = self._fetch(name)
+            if content is not None:
+                found.append(checkpoints.Mark.model_validate_json(content))
         return sorted(found, key=lambda mark: mark.step, reverse=True)
 
     def delete(self) -> None:
@@ -98,9 +97,9 @@ class JobRepository:
         """
         self._account.ask(lambda: self._account.api.delete_repo(self.name))
 
-    def _fetch(self, name: str) -> Path | None:
+    def _fetch(self, name: str) -> bytes | None:
         try:
-            return self._account.download(self.name, name, revision=BRANCH)
+            return self._account.fetch(self.name, name, revision=BRANCH)
         except NotFoundError:
             return None
 

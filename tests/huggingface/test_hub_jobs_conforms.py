@@ -1,0 +1,112 @@
+"""Training on the Hub's machines keeps the whole contract, against a stand-in that sees all that is sent.
+
+What a carrier would leave at the Hub the witness leaves there: no job is run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hub_tools import METHOD, MODEL, TOKEN, USER, a_hub, event_line, leave, repository
+from hubs.endpoints import EndpointsStandIn
+from hubs.standin import RESET
+
+from ftkit import DPO
+from ftkit.models import JobRequest, JobStatus, TrainingFile
+from ftkit.providers.huggingface.remote.provider import JobsHuggingFace
+from ftkit.testing import ProviderConformance
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping, Sequence
+    from pathlib import Path
+
+    from hub_tools import HubStandIn
+
+    from ftkit.provider import Provider
+
+WORDS = {
+    "SCHEDULING": JobStatus.QUEUED,
+    "RUNNING": JobStatus.RUNNING,
+    "COMPLETED": JobStatus.SUCCEEDED,  # as the witness leaves it: with a model
+    "ERROR": JobStatus.FAILED,
+    "CANCELED": JobStatus.CANCELLED,
+    "DELETED": JobStatus.FAILED,
+}
+
+
+class HubWitness:
+    """Looks at the stand-in itself."""
+
+    def __init__(self, hub: HubStandIn) -> None:
+        self._hub = hub
+
+    def jobs(self) -> int:
+        return len(self._hub.jobs)
+
+    def creates(self) -> int:
+        return self._hub.posts
+
+    def requests(self) -> int:
+        return len(self._hub.requests)
+
+    def set_status(self, job_id: str, word: str) -> None:
+        if word == "COMPLETED":
+            leave(self._hub, repository(self._hub, job_id), word="succeeded", step=4, total_steps=4)
+        self._hub.set_stage(self._run(job_id).id, word)
+
+    def known_status_words(self) -> Mapping[str, JobStatus]:
+        return WORDS
+
+    def secrets(self) -> Sequence[str]:
+        return [TOKEN]
+
+    def lose_replies(self, n: int) -> None:
+        self._hub.losing["POST job"] += [RESET] * n
+
+    def add_event(self, job_id: str, message: str) -> None:
+        run = self._run(job_id)
+        if run.stage == "SCHEDULING":
+            self._hub.set_stage(run.id, "RUNNING")
+        run.write(event_line(len(run.lines) + 1, message))
+
+    def _run(self, job_id: str):  # noqa: ANN202 - a job of the stand-in
+        return next(run for run in self._hub.jobs.values() if run.labels["ftkit-job"] == job_id)
+
+
+class TestHuggingFaceJobs(ProviderConformance):
+    hub: HubStandIn
+    endpoints: EndpointsStandIn
+
+    @pytest.fixture
+    def provider(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Provider]:
+        self.endpoints = EndpointsStandIn()
+        monkeypatch.setattr("huggingface_hub.constants.INFERENCE_ENDPOINTS_ENDPOINT", f"{self.endpoints.url}/v2")
+        with a_hub(monkeypatch, tmp_path) as self.hub:
+            self.hub.hold = True
+            self.hub.keep_alive_s = 0.2
+            yield self.make_provider()
+        self.endpoints.stop()
+
+    def make_provider(self) -> JobsHuggingFace:
+        made = JobsHuggingFace(hub=self.hub.api(), flavor="cpu-basic", namespace=USER)
+        made.settle_s = 0.1
+        made._endpoints._poll_s = 0.02
+        return made
+
+    def make_witness(self, provider: Provider) -> HubWitness:
+        del provider
+        return HubWitness(self.hub)
+
+    def request(self, training_file: TrainingFile) -> JobRequest:
+        return JobRequest(model=MODEL, training_file=training_file, method=METHOD)
+
+    def impossible_requests(self, training_file: TrainingFile) -> Sequence[JobRequest]:
+        good = self.request(training_file)
+        return [
+            good.model_copy(update={"model": "."}),
+            good.model_copy(update={"model": "no model/at all"}),
+            good.model_copy(update={"method": DPO(beta=0.1, learning_rate=1e-5, learning_rate_multiplier=2.0)}),
+            good.model_copy(update={"provider_options": {"processes": 3}}),
+            good.model_copy(update={"suffix": "no suffix!"}),
+        ]
