@@ -144,5 +144,5 @@ def test_what_a_trainer_dies_of_is_told_and_code_that_was_changed_is_not_run(
             assert "ftkit/providers/huggingface/train.py" in archive.namelist()
             assert not any("__pycache__" in inside for inside in archive.namelist())
         code.commit("main", {**code.files(), name: b"something else"}, "not ours")
-        with pytest.raises(JobFailedError, match="ftkit-code/ftkit-[0-9a-f]+.zip holds something else"):
+        with pytest.raises(JobFailedError, match=r"ftkit-code/ftkit-[0-9a-f]+\.zip holds something else"):
             client.fine_tune(MODEL, **{**request, "seed": 8, "wait": True})

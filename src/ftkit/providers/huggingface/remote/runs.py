@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from ftkit.errors import FtkitError, NotFoundError
 from ftkit.providers._hub import per_hour
 from ftkit.providers._local_jobs import JobRecord
+from ftkit.providers.huggingface.remote.logs import log_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -170,13 +171,7 @@ class HubRuns:
 
     def log(self, run: Run) -> list[str]:
         """Returns what a run has printed so far; nothing if the Hub does not tell."""
-        account = self._account
-        try:
-            with account.asked():
-                lines = account.api.fetch_job_logs(job_id=run.id, namespace=account.namespace)
-                return [line.rstrip("\n") for line in lines]
-        except NotFoundError:
-            return []
+        return log_of(self._account, run.id)
 
     def price_per_hour(self, flavor: str) -> Decimal | None:
         """Asks what hardware costs, in USD an hour; None if the Hub does not say."""
