@@ -29,7 +29,7 @@ $(VENV)/.run: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.dev: $(VENV)/.run pyproject.toml tests/plugins/ftkit-memory/pyproject.toml
 	@echo "Installing what the tests need into $(VENV) ..."
-	@$(PIP) -e '.[local,plots,parquet,server,openai,azure,dev]' -e tests/plugins/ftkit-memory
+	@$(PIP) -e '.[local,plots,parquet,server,openai,azure,ray,dev]' -e tests/plugins/ftkit-memory
 	@touch $@
 
 demo: $(VENV)/.run
@@ -54,6 +54,7 @@ benchmarks: $(VENV)/.dev
 	@$(BIN)/python benchmarks/imports.py
 	@$(BIN)/python benchmarks/server.py
 	@$(BIN)/python benchmarks/waiting.py
+	@$(BIN)/python benchmarks/processes.py
 	@FTKIT_CACHE="$${FTKIT_CACHE:-$(CURDIR)/.cache}" $(BIN)/ftkit autotrain setup
 	@FTKIT_CACHE="$${FTKIT_CACHE:-$(CURDIR)/.cache}" $(BIN)/python benchmarks/autotrain.py
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -114,6 +114,25 @@ def run_recipe(
         typer.echo("The same command again waits for it.")
 
 
+@app.command("deployments")
+def list_deployments(
+    provider: Annotated[str, typer.Argument(help="Name of the provider, or of a profile.")] = "huggingface",
+) -> None:
+    """Lists what answers, and costs: how old each deployment is, and its price by the hour."""
+    from ftkit.client import Client
+
+    with _told():
+        found = Client(provider).list_deployments()
+    now = datetime.now(UTC)
+    for each in found:
+        age = _age(now - each.created_at) if each.created_at is not None else "?"
+        unknown = each.price_per_hour is None
+        price = "price unknown" if unknown else f"{each.price_per_hour:f} {each.currency}/h"
+        typer.echo("\t".join([each.name, each.status.value, age, price, each.source or each.model]))
+    if not found:
+        typer.echo("no deployments")
+
+
 @keys.command("create")
 def create_key(name: Name, home: Home = None) -> None:
     """Makes a key, and shows it this once."""
@@ -177,6 +196,15 @@ def examine_vllm() -> None:
 def main() -> None:
     """Runs a command."""
     app()
+
+
+def _age(time: timedelta) -> str:
+    """Writes a time as a person would say it: its two largest units."""
+    seconds = max(0, int(time.total_seconds()))
+    days, hours, minutes = seconds // 86400, seconds // 3600 % 24, seconds // 60 % 60
+    if days:
+        return f"{days}d {hours}h"
+    return f"{hours}h {minutes}m" if hours else f"{minutes}m {seconds % 60}s"
 
 
 @contextmanager

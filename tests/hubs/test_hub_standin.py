@@ -180,6 +180,7 @@ def test_a_commit_adds_copies_and_deletes_files_and_folders(hub: HubStandIn, api
     with pytest.raises(RevisionNotFoundError):
         api.create_commit(repo, [CommitOperationAdd("x", b"x")], commit_message="fifth", revision="nowhere")
     assert api.model_info(repo).sha == second.oid
+    assert httpx2.put(f"{hub.url}/lfs/{'0' * 64}", content=b"not what was announced").status_code == 400
 
 
 def test_a_tree_is_told_as_the_hub_tells_it(hub: HubStandIn, api: HfApi, repo: str) -> None:
@@ -503,9 +504,11 @@ def test_a_fault_is_met_once_before_or_after_what_is_asked_is_done(hub: HubStand
     hub.refusing["POST job"] = [error(503, "try later"), HANG, RESET]
     with pytest.raises(HfHubHTTPError, match="503"):
         python(api, "")
-    for _ in range(2):
+    for least_s in (0.2, 0):  # it hangs, and then it is cut at once
+        began = time.monotonic()
         with pytest.raises(httpx2.TransportError):
             python(api, "")
+        assert time.monotonic() - began >= least_s
     assert (hub.posts, hub.jobs) == (0, {})
     hub.losing["POST job"] = [error(503, "too late")]
     with pytest.raises(HfHubHTTPError, match="503"):

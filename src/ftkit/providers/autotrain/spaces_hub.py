@@ -18,9 +18,9 @@ from ftkit.providers._hub import hub_asked, per_hour
 from ftkit.providers.autotrain.backends import NAME
 
 if TYPE_CHECKING:
-    from decimal import Decimal
     from collections.abc import Callable
     from contextlib import AbstractContextManager
+    from decimal import Decimal
 
     from huggingface_hub import HfApi, SpaceInfo, SpaceRuntime
 

@@ -9,7 +9,10 @@ decide alike (to stop) they ask each other for. A process that decided for itsel
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Crew(Protocol):
@@ -29,6 +32,18 @@ class Crew(Protocol):
 
     def meet(self) -> None:
         """Returns when all of them have come here."""
+        ...
+
+
+class HandsOver(Protocol):
+    """Who takes what is made, where the folder of the training is not the job's own."""
+
+    def checkpoint(self, folder: Path, step: int) -> None:
+        """Takes a checkpoint. All who train together call it, each with the folder that its own part is in."""
+        ...
+
+    def model(self) -> None:
+        """Takes the tuned model. The first alone calls it."""
         ...
 
 

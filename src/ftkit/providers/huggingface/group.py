@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ftkit.providers.huggingface.stopping import Stop
 
 _POLL_S = 0.1
-_FRUITLESS = 2
+FRUITLESS = 2
 """How often a group is started again that came to no new checkpoint."""
 _LEAVING_S = 30.0
 """How long the others may stay once one rank has left. None can go on without it."""
@@ -68,7 +68,7 @@ def lead(path: Path, stop: Stop, processes: int) -> None:
         _raise_words(path)
         newest = _newest(path)
         fruitless = 0 if newest > before else fruitless + 1
-        if status == 0 or fruitless > _FRUITLESS:
+        if status == 0 or fruitless > FRUITLESS:
             raise GroupDiedError(f"{died}, {max(1, fruitless)} times at the same place{reporter.folder.tail()}")
         where = f"from step {newest}" if newest else "from the beginning"
         reporter.event(f"{died}: all {processes} processes are started again, {where}", EventLevel.WARNING)

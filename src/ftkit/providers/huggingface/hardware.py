@@ -80,8 +80,13 @@ def this_machine() -> Machine:
     return Machine("cpu", **packages)
 
 
-def fit(asked: LocalOptions, machine: Machine) -> Fitted:
+def fit(asked: LocalOptions, machine: Machine, here: int | None = None) -> Fitted:
     """Decides on the settings for a machine.
+
+    Args:
+        asked: What was asked for.
+        machine: The machine.
+        here: How many of the processes are on it; all of them where None.
 
     Raises:
         ConfigurationError: There are fewer GPUs than processes.
@@ -89,8 +94,9 @@ def fit(asked: LocalOptions, machine: Machine) -> Fitted:
     replaced: list[str] = []
     gpu = machine.device == "cuda"
     processes = asked.processes or 1
-    if gpu and processes > max(1, machine.gpus):
-        message = f"{processes} processes need a GPU each, and {machine.gpus} can be seen"
+    here = here or processes
+    if gpu and here > max(1, machine.gpus):
+        message = f"{here} processes need a GPU each, and {machine.gpus} can be seen"
         raise ConfigurationError(message, hint="Ask for fewer processes, or see what CUDA_VISIBLE_DEVICES says.")
     if processes > 1 and machine.device == "mps":
         replaced.append("device mps -> cpu: several processes cannot share it")

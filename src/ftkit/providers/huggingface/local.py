@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ftkit.errors import ConflictError, NotFoundError
 from ftkit.models import Checkpoint, FineTuningJob, JobStatus
@@ -18,6 +18,8 @@ from ftkit.providers.huggingface.resolve import absolute
 if TYPE_CHECKING:
     import os
     from pathlib import Path
+
+    from huggingface_hub import HfApi
 
     from ftkit.models import JobRequest, Problem
 
@@ -99,6 +101,29 @@ class LocalHuggingFace(TunesOpenWeights, LocalProvider):
             raise NotFoundError(f"no model '{model}'", provider=_NAME)
         for folder in gone:
             remove_tree(folder)
+
+    def push_model(
+        self, job_id: str, repo: str, *, private: bool = True, token: str | None = None, hub: HfApi | None = None
+    ) -> str:
+        """Puts the model of a job on the Hub, with a card that says how it was made, and returns its address.
+
+        Args:
+            job_id: The job.
+            repo: The repository, "owner/name", which is made if need be.
+            private: Whether only the owner sees it, where it is made now.
+            token: A token of the Hub that may write; HF_TOKEN, or that of `hf auth login`, by default.
+            hub: A ready-made client of huggingface_hub, in place of `token`.
+
+        Raises:
+            ConflictError: The job has no model yet.
+            NotFoundError: There is no such job, or its model was deleted.
+            CredentialsError: There is no token, or the Hub refuses it.
+            ProviderError: The Hub refuses it.
+        """
+        from ftkit.providers.huggingface.push import push
+
+        model = self._model_folder(job_id, None)
+        return push(self._jobs.place(job_id).path, model, repo, private=private, token=token, hub=hub)
 
     # -- inside --------------------------------------------------------------------------------------------------
 

@@ -41,7 +41,8 @@ _SEED = 42
 _BETA = 0.1
 _BILLION = 10**9
 _SAVE_STEPS = 500
-_KEEP = 3
+KEEP = 3
+"""Checkpoints that are kept where the options do not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ def plan(request: JobRequest, options: LocalOptions, *, rows: int, weights: int)
         logging_steps=options.logging_steps or 1,
         save_steps=save_steps,
         eval_steps=options.eval_steps,
-        keep=options.save_total_limit or _KEEP,
+        keep=options.save_total_limit or KEEP,
     )
 
 

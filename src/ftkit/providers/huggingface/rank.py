@@ -42,11 +42,15 @@ def main(path: Path) -> int:
         return 0
     except Exception as error:  # noqa: BLE001 - whatever it is, it is told, and ends the rank
         traceback.print_exc()
-        lasting = isinstance(error, FtkitError | MemoryError) or type(error).__name__ == "OutOfMemoryError"
-        if lasting:  # anything else may be no more than that another rank has died
+        if is_lasting(error):  # anything else may be no more than that another rank has died
             write_atomically(path / WORDS.format(rank=rank), in_a_sentence(error))
         return 1
     return 0
+
+
+def is_lasting(error: BaseException) -> bool:
+    """Whether a training would fail for the same reason again."""
+    return isinstance(error, FtkitError | MemoryError) or type(error).__name__ == "OutOfMemoryError"
 
 
 def in_a_sentence(error: BaseException) -> str:

@@ -6,6 +6,7 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+from ftkit.errors import FtkitError
 from ftkit.providers.huggingface.crew import Alone
 
 if TYPE_CHECKING:
@@ -19,6 +20,10 @@ _TERMINATED = 128 + signal.SIGTERM
 
 class StoppedError(Exception):
     """We were asked to end, and all that is worth keeping is kept."""
+
+
+class LostError(FtkitError):
+    """What the training needs is gone for now; the job can go on later from where it stood."""
 
 
 class Stop:

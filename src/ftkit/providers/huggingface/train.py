@@ -13,32 +13,42 @@ import shutil
 import sys
 import traceback
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ftkit.models import EventLevel
 from ftkit.providers._local_jobs import Reporter
 from ftkit.providers.huggingface.crew import Alone
 from ftkit.providers.huggingface.group import lead
 from ftkit.providers.huggingface.rank import in_a_sentence
-from ftkit.providers.huggingface.stopping import Stop, StoppedError
+from ftkit.providers.huggingface.stopping import LostError, Stop, StoppedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _LITTLE_SPACE = 16 * 2**20
 
 
-def main(path: Path) -> int:
-    """Trains the job in a folder, and returns the exit status."""
+def main(path: Path, work: Callable[[Reporter, Stop], None] | None = None, stops: type[Stop] = Stop) -> int:
+    """Trains the job in a folder, and returns the exit status.
+
+    Args:
+        path: The folder.
+        work: Does it; by default, on this machine.
+        stops: How it heeds SIGTERM.
+    """
     reporter = Reporter(path)
-    stop = Stop(reporter)
+    stop = stops(reporter)
     stop.listen()
     try:
         os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-        processes = int(reporter.record.request.provider_options.get("processes") or 1)
-        if processes > 1:
-            lead(path, stop, processes)
-        else:
-            _train_alone(reporter, stop)
+        (work or _train)(reporter, stop)
     except StoppedError:
         _stopped(Reporter(path))
+    except LostError as error:
+        traceback.print_exc()
+        Reporter(path).status("interrupted", error=f"interrupted: {error}")
+        return 1
     except BaseException as error:
         traceback.print_exc()
         reporter = Reporter(path)  # others may have told something since
@@ -54,6 +64,14 @@ def main(path: Path) -> int:
     return 0
 
 
+def _train(reporter: Reporter, stop: Stop) -> None:
+    processes = int(reporter.record.request.provider_options.get("processes") or 1)
+    if processes > 1:
+        lead(reporter.folder.path, stop, processes)
+    else:
+        _train_alone(reporter, stop)
+
+
 def _train_alone(reporter: Reporter, stop: Stop) -> None:
     # One GPU: trl refuses several in one process. Which one is the user's choice.
     os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
@@ -65,6 +83,8 @@ def _train_alone(reporter: Reporter, stop: Stop) -> None:
 def _stopped(reporter: Reporter) -> None:
     step = reporter.state.step
     where = f"after step {step}" if step else "before the first step"
+    if reporter.want() == "cancelled":
+        return  # whoever cancelled it says so
     if reporter.want() == "paused":
         reporter.event(f"Paused {where}")
         reporter.status("paused")

@@ -130,7 +130,8 @@ def _count(trainer: Any, numbers: Plan) -> None:  # noqa: ANN401 - untyped
 
 
 def _fitted(reporter: Reporter, options: LocalOptions) -> Fitted:
-    fitted = hardware.fit(options, hardware.this_machine())
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", "0"))  # of several machines, whoever starts the processes says so
+    fitted = hardware.fit(options, hardware.this_machine(), here or None)
     for replaced in fitted.replaced:
         _warn(reporter, replaced)
     return fitted

@@ -17,7 +17,7 @@ from ftkit.providers.huggingface.adapters import name_base
 
 if TYPE_CHECKING:
     from ftkit.providers._local_jobs import Reporter
-    from ftkit.providers.huggingface.crew import Crew
+    from ftkit.providers.huggingface.crew import Crew, HandsOver
     from ftkit.providers.huggingface.plan import Plan
     from ftkit.providers.huggingface.stopping import Stop
 
@@ -31,13 +31,17 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # untyped
         crew: The processes that train together.
         numbers: The plan.
         rows: Rows of an epoch, after packing.
+        taker: Takes the checkpoints, where they are not the job's own already.
     """
 
-    def __init__(self, reporter: Reporter, stop: Stop, crew: Crew, numbers: Plan, rows: int) -> None:
+    def __init__(
+        self, reporter: Reporter, stop: Stop, crew: Crew, numbers: Plan, rows: int, taker: HandsOver | None = None
+    ) -> None:
         self._reporter = reporter
         self._stop = stop
         self._crew = crew
         self._numbers = numbers
+        self._taker = taker
         self._steps_per_epoch = numbers.steps_per_epoch(rows)
         # trl counts anew in every process; what was counted before is in the last event that was kept.
         counts = [e.metrics.extra.get("num_tokens", 0) for e in reporter.folder.events() if e.metrics]
@@ -66,15 +70,17 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # untyped
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401, ARG002 - a hook
         self._crew.meet()  # each has a part in a checkpoint: it is whole when all have written theirs
+        step, checkpoint = int(state.global_step), Path(args.output_dir) / f"checkpoint-{state.global_step}"
         if self._crew.rank == 0:
-            self._seal(Path(args.output_dir), state)
+            self._seal(checkpoint)
+        if self._taker is not None:
+            self._taker.checkpoint(checkpoint, step)
+        self._reporter.event(f"Checkpoint at step {step}")
 
-    def _seal(self, place: Path, state: Any) -> None:  # noqa: ANN401 - untyped
-        checkpoint = place / f"checkpoint-{state.global_step}"
+    def _seal(self, checkpoint: Path) -> None:
         name_base(checkpoint, str(self._reporter.record.extra["model"]))
         checkpoints.seal(checkpoint)
-        checkpoints.drop_old(place.parent, self._numbers.keep)
-        self._reporter.event(f"Checkpoint at step {state.global_step}")
+        checkpoints.drop_old(checkpoint.parent.parent, self._numbers.keep)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401, ARG002 - a hook
         if self._stop.agree():

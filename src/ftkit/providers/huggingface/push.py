@@ -1,0 +1,52 @@
+"""Putting a model that was tuned on this machine on the Hub, with its card."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ftkit.providers._disk import take
+from ftkit.providers.huggingface.cards import card_of
+from ftkit.providers.huggingface.remote.account import HubAccount
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+_CARD = "README.md"
+
+
+def push(job: Path, model: Path, repo: str, *, private: bool, token: str | None, hub: HfApi | None) -> str:
+    """Pushes a folder with a model to a repository, which is made if need be, and returns its address.
+
+    What the Hub has already is not sent again. All appears in one commit.
+
+    Args:
+        job: The folder of the job.
+        model: The folder of its model.
+        repo: The repository, "owner/name", or "name" for the token's own.
+        private: Whether only the owner sees it, where it is made now.
+        token: The Hub's token; HF_TOKEN, or that of `hf auth login`, if None.
+        hub: A ready-made client of huggingface_hub, in place of `token`.
+
+    Raises:
+        CredentialsError: There is no token, or the Hub refuses it.
+        MissingExtraError: huggingface_hub is not installed.
+        ProviderError: The Hub refuses it.
+        ProviderUnavailableError: The Hub cannot be reached.
+    """
+    account = HubAccount(None, token, hub)
+    full = repo if "/" in repo else f"{account.namespace}/{repo}"
+    box = Path(tempfile.mkdtemp(prefix=".push-", dir=job))
+    try:
+        for path in model.iterdir():
+            take(path, box / path.name)
+        (box / _CARD).unlink(missing_ok=True)  # a link to the model's own file is not to be written into
+        (box / _CARD).write_text(card_of(job, full), encoding="utf-8")
+        api = account.api
+        url = account.insist(lambda: api.create_repo(full, private=private, exist_ok=True))
+        account.insist(lambda: api.upload_folder(repo_id=full, folder_path=box, commit_message="Tuned with ftkit"))
+    finally:
+        shutil.rmtree(box)
+    return str(url)
