@@ -19,6 +19,7 @@ import psutil
 from ftkit.errors import FtkitError
 from ftkit.models import EventLevel
 from ftkit.providers._local_jobs import Reporter
+from ftkit.providers._local_jobs.folder import LOG
 from ftkit.providers._local_jobs.folder import WORDS as STATUS_WORDS
 from ftkit.providers._processes import this_process
 from ftkit.providers.huggingface import checkpoints
@@ -79,6 +80,8 @@ def _run(path: Path, stop: Stop, processes: int) -> tuple[int, str]:
     command = [sys.executable, "-P", "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     command += ["--max-restarts=0", "--module", "ftkit.providers.huggingface.rank", str(path)]
     environment = {**os.environ, LEADER: this_process().model_dump_json()}
+    log = path / LOG
+    begin = log.stat().st_size if log.exists() else 0
     with subprocess.Popen(command, env=environment) as torchrun:  # noqa: S603 - our own interpreter
         ranks: set[psutil.Process] = set()
         told, missing_since = False, None
@@ -100,7 +103,7 @@ def _run(path: Path, stop: Stop, processes: int) -> tuple[int, str]:
         with suppress(psutil.NoSuchProcess):
             rank.kill()
     psutil.wait_procs(left)
-    return torchrun.returncode, _how(path, torchrun.returncode)
+    return torchrun.returncode, _how(log, begin, torchrun.returncode)
 
 
 def _ranks_of(torchrun: int) -> set[psutil.Process]:
@@ -109,10 +112,10 @@ def _ranks_of(torchrun: int) -> set[psutil.Process]:
     return set()
 
 
-def _how(path: Path, status: int) -> str:
-    """Says how a group ended, in a sentence; torchrun names the rank that went first in its log."""
-    log = (path / "log.txt").read_text(encoding="utf-8", errors="replace") if (path / "log.txt").exists() else ""
-    first = re.findall(r"rank\s*: (\d+) \(local_rank: \d+\)\s+exitcode\s*: (-?\d+)", log)
+def _how(log: Path, begin: int, status: int) -> str:
+    """Says how a group ended, in a sentence; torchrun names the rank that went first, in what it has written since."""
+    text = log.read_bytes()[begin:].decode(errors="replace") if log.exists() else ""
+    first = re.findall(r"rank\s*: (\d+) \(local_rank: \d+\)\s+exitcode\s*: (-?\d+)", text)
     if status > 0 and first:
         rank, code = first[-1]
         ended = f"was killed by signal {-int(code)}" if int(code) < 0 else f"ended with status {code}"
