@@ -42,6 +42,13 @@ def client_of_hub(hub: HubStandIn, folder: Path, **options: Any) -> Client:
     return Client(provider, ledger=Ledger(folder / "ledger"))
 
 
+def put_model(hub: HubStandIn, folder: Path) -> None:
+    """Puts a base model where a job finds it, as a user would."""
+    api = hub.api()
+    api.create_repo(MODEL, private=True)
+    api.upload_folder(repo_id=MODEL, folder_path=folder)
+
+
 def rows() -> list[dict[str, Any]]:
     return [chat(f"{n}? " + "Tell me. " * 9, f"It is {n % 7}. " * 4) for n in range(64)]
 
@@ -81,6 +88,6 @@ def event_line(number: int, message: str) -> str:
 
 
 __all__ = [
-    "METHOD", "MODEL", "STEPS", "TOKEN", "USER", "HubStandIn", "a_hub", "client_of_hub", "event_line", "leave",
+    "METHOD", "MODEL", "STEPS", "TOKEN", "USER", "HubStandIn", "a_hub", "client_of_hub", "event_line", "leave", "put_model",
     "repository", "request_of", "rows",
 ]  # fmt: skip

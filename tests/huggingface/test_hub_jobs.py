@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hf_tools import client_of
-from hub_tools import METHOD, MODEL, STEPS, TOKEN, a_hub, client_of_hub, request_of
+from hub_tools import METHOD, MODEL, STEPS, TOKEN, a_hub, client_of_hub, put_model, request_of
 from local_witness import until
 
 from ftkit.errors import JobFailedError, ProviderError
@@ -32,9 +32,7 @@ def test_a_job_survives_lost_machines_and_ends_as_it_would_have_here(
     alike = here.fine_tune(str(model), **request_of(tmp_path))
 
     with a_hub(monkeypatch, tmp_path) as hub:
-        api = hub.api()
-        api.create_repo(MODEL, private=True)
-        api.upload_folder(repo_id=MODEL, folder_path=model)
+        put_model(hub, model)
         client = client_of_hub(hub, tmp_path)
         with caplog.at_level(logging.WARNING, "ftkit"):
             job = client.fine_tune(MODEL, **request_of(tmp_path))
@@ -100,9 +98,7 @@ def test_a_pause_gives_the_machine_back_and_keeps_every_step(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with a_hub(monkeypatch, tmp_path) as hub:
-        api = hub.api()
-        api.create_repo(MODEL, private=True)
-        api.upload_folder(repo_id=MODEL, folder_path=model)
+        put_model(hub, model)
         client = client_of_hub(hub, tmp_path)
         request = request_of(tmp_path)
         request["method"] = METHOD.model_copy(update={"n_epochs": 400})
@@ -131,9 +127,7 @@ def test_what_a_trainer_dies_of_is_told_and_code_that_was_changed_is_not_run(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with a_hub(monkeypatch, tmp_path) as hub:
-        api = hub.api()
-        api.create_repo(MODEL, private=True)
-        api.upload_folder(repo_id=MODEL, folder_path=model)
+        put_model(hub, model)
         client = client_of_hub(hub, tmp_path)
         request = request_of(tmp_path)
         with pytest.raises(JobFailedError, match="the training file holds nothing to learn"):
