@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from ftkit.models import FineTuningJob
 
 MODEL = f"{USER}/tiny-llama"
-METHOD = Supervised(n_epochs=6, batch_size=8, learning_rate=5e-3, lora=LoRA(r=4, alpha=8))
-STEPS = 48
+METHOD = Supervised(n_epochs=30, batch_size=8, learning_rate=5e-3, lora=LoRA(r=4, alpha=8))
+STEPS, SAVED = 240, 40
+"""Steps in all, and between two checkpoints: many, so that there is time to lose the machine."""
 
 
 @contextmanager
@@ -61,7 +62,7 @@ def request_of(folder: Path) -> dict[str, Any]:
         "method": METHOD,
         "suffix": "my.cookies",
         "seed": 7,
-        "provider_options": {"max_length": 200, "save_steps": 8},
+        "provider_options": {"max_length": 200, "save_steps": SAVED},
         "wait": False,
         "progress": False,
     }
@@ -87,7 +88,5 @@ def event_line(number: int, message: str) -> str:
     return f"ftkit-event: {json.dumps(event)}"
 
 
-__all__ = [
-    "METHOD", "MODEL", "STEPS", "TOKEN", "USER", "HubStandIn", "a_hub", "client_of_hub", "event_line", "leave", "put_model",
-    "repository", "request_of", "rows",
-]  # fmt: skip
+__all__ = ["METHOD", "MODEL", "SAVED", "STEPS", "TOKEN", "USER", "HubStandIn", "a_hub", "client_of_hub", "event_line"]
+__all__ += ["leave", "put_model", "repository", "request_of", "rows"]
