@@ -188,8 +188,8 @@ def examine_vllm() -> None:
     from ftkit.providers.huggingface.vllm import OWN, gpu
 
     with _told():
-        _examine(OWN)
         typer.echo(f"GPU: {gpu()}")
+        _examine(OWN)
         typer.echo("vLLM can serve with it.")
 
 

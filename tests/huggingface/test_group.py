@@ -139,5 +139,10 @@ def test_numbers_that_do_not_fit_are_refused_before_anything_is_made(model: Path
     ]
     assert problems(fsdp=True) == ["there is one process, which has nothing to share."]
     assert problems(processes=2, fsdp_config={"version": 2}) == ["fsdp_config says how, and fsdp does not say that."]
-    assert problems(processes=2, fsdp=True, deepspeed={"zero": 3}) == ["fsdp and deepspeed do the same in two ways."]
+    assert problems(processes=2, fsdp=True, deepspeed={"zero": 3}) == [
+        "fsdp and deepspeed do the same in two ways.",
+        "the package deepspeed is not installed.",
+    ]
+    assert problems(processes=2, deepspeed={"zero": 3}) == ["the package deepspeed is not installed."]
+    assert "an empty configuration says nothing to DeepSpeed." in problems(processes=2, deepspeed={})
     assert "greater than" in problems(processes=0)[0]

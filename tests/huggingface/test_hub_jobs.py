@@ -25,7 +25,7 @@ from hub_tools import (
 )
 from local_witness import until
 
-from ftkit.errors import JobFailedError, ProviderError
+from ftkit.errors import ConfigurationError, JobFailedError, ProviderError
 from ftkit.models import JobStatus
 from ftkit.providers.huggingface.local import LocalHuggingFace
 
@@ -169,7 +169,7 @@ def test_a_model_that_was_tuned_here_is_pushed_with_its_card(
     assert isinstance(provider, LocalHuggingFace)
     with a_hub(monkeypatch, tmp_path) as hub:
         hub.refusing["POST create"].append((503, {"error": "busy"}, {}))
-        url = provider.push_model(lora.job.id, "cookies", hub=hub.api())
+        url = provider.push_model(lora.job, "cookies", hub=hub.api())
         assert url.endswith("/me/cookies")
         files = hub.repos["model", "me/cookies"].files()
         model = lora.place / "model"
@@ -190,6 +190,8 @@ def test_a_model_that_was_tuned_here_is_pushed_with_its_card(
         assert str(lora.folder) not in card
         assert not (model / "README.md").exists()
         assert provider.push_model(lora.job.id, "me/cookies", hub=hub.api()) == url
+        with pytest.raises(ConfigurationError, match="can be no name of a repository"):
+            provider.push_model(lora.job, "https://huggingface.co/me/cookies", hub=hub.api())
         hub.refusing["POST create"].append((403, {"error": "not yours"}, {}))
         with pytest.raises(ProviderError, match="not yours"):
             provider.push_model(lora.job.id, "other/cookies", hub=hub.api())

@@ -121,13 +121,26 @@ def test_what_it_costs_is_told_before(hub: HubStandIn, tmp_path: Path, caplog: p
     assert f"at most ${estimate.cost} until its timeout of 90m" in told[0]
 
 
-def test_a_flavor_that_is_not_there_is_told_with_one_that_is(
+def test_a_flavor_that_is_not_there_is_told_with_one_that_is(hub: HubStandIn, tmp_path: Path) -> None:
+    client = client_of_hub(hub, tmp_path, flavor="a10g-smal")
+    for call in (
+        lambda: client.check(request_of(tmp_path)["train"], model="small"),
+        lambda: client.upload(request_of(tmp_path)["train"], model="small"),
+        lambda: client.fine_tune("small", **{**request_of(tmp_path), **SMALL}),
+    ):
+        with pytest.raises(ConfigurationError, match="no flavor 'a10g-smal'; did you mean 'a10g-small'"):
+            call()
+    assert (hub.repos, hub.posts) == ({}, 0), "nothing was sent"
+
+
+def test_a_flavor_is_left_to_the_hub_where_it_names_none(
     hub: HubStandIn, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    hub.refusing["GET hardware"] += [error(403, "no")] * 9
     client = client_of_hub(hub, tmp_path, flavor="a10g-smal")
     with caplog.at_level(logging.WARNING, "ftkit"), pytest.raises(ProviderError, match="there is no flavor a10g-smal"):
         client.fine_tune("small", **{**request_of(tmp_path), **SMALL})
-    assert "did you mean 'a10g-small'?" in caplog.text
+    assert "a price that ftkit does not know" in caplog.text
     hub.strange.clear()  # it noted the flavor, too
     assert client.check(request_of(tmp_path)["train"], model="small").estimate.cost is None  # type: ignore[union-attr]
 
@@ -318,6 +331,8 @@ def test_a_file_is_sent_once_and_what_broke_off_goes_on(
         ({"timeout": 0}, "timeout=0 is no time"),
         ({"secrets": ["NOT_SET_ANYWHERE"]}, "the environment holds no NOT_SET_ANYWHERE"),
         ({"dependencies": ["torch ==== 2"]}, "is no requirement"),
+        ({"dependencies": "torch"}, "dependencies='torch' is one text"),
+        ({"secrets": "MY_KEY"}, "secrets='MY_KEY' is one text"),
         ({"namespace": "a/b"}, "no name of a user"),
         ({"slots": 2}, "compute='jobs' has no option 'slots'"),
     ],

@@ -192,6 +192,24 @@ def test_a_cluster_that_cannot_be_meant_is_refused(tmp_path: Path, monkeypatch: 
         client_of(tmp_path, "ray", num_gpus_per_worker=-1)
 
 
+def test_what_cannot_be_reached_or_written_is_told_before_a_job_is_made(model: Path, tmp_path: Path) -> None:
+    train = write(tmp_path / "train.jsonl", [chat("a", "b")] * 10)
+
+    def request(**options: Any) -> None:
+        client = client_of(tmp_path, compute="ray", **options)
+        client.fine_tune(str(model), train, wait=False, progress=False)
+
+    if not any(process.info["name"] == "raylet" for process in psutil.process_iter(["name"])):
+        with pytest.raises(ProviderUnavailableError, match="no Ray runs on this machine"):
+            request(address="auto")
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(ConfigurationError, match=r"storage_path='.*file' cannot be written"):
+        request(storage_path=tmp_path / "file")
+    with pytest.raises(ConfigurationError, match="num_gpus_per_worker='one': it is a number"):
+        request(num_gpus_per_worker="one")
+    assert not list(tmp_path.rglob("ftjob-*"))
+
+
 BARE = """
 import sys
 from importlib.machinery import PathFinder

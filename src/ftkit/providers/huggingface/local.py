@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ftkit.errors import ConflictError, NotFoundError
-from ftkit.models import Checkpoint, FineTuningJob, JobStatus
+from ftkit.models import Checkpoint, FineTuningJob, JobStatus, Problem
 from ftkit.providers._disk import remove_tree
 from ftkit.providers._local_jobs.names import ADAPTER, MODEL, TRAINING, VALIDATION, model_name
 from ftkit.providers._local_jobs.provider import LocalProvider
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from huggingface_hub import HfApi
 
-    from ftkit.models import JobRequest, Problem
+    from ftkit.models import JobRequest
 
 _NAME = "huggingface"
 _TRAINER = (sys.executable, "-P", "-m", "ftkit.providers.huggingface.train")  # -P: no module of the user's folder
@@ -48,7 +49,12 @@ class LocalHuggingFace(TunesOpenWeights, LocalProvider):
 
     def problems(self, request: JobRequest) -> list[Problem]:
         """Says what cannot be trained here, without asking anybody."""
-        return problems_of(request, self.methods)
+        found = problems_of(request, self.methods)
+        if "deepspeed" in request.provider_options and importlib.util.find_spec("deepspeed") is None:
+            field, fix = "provider_options.deepspeed", "pip install deepspeed"
+            message = "the package deepspeed is not installed."
+            found.append(Problem(code="missing-package", field=field, message=message, fix=fix))
+        return found
 
     def create_job(self, request: JobRequest, key: str) -> FineTuningJob:
         """Makes a job and starts it. The job that a key has already is returned as it is."""
@@ -103,18 +109,25 @@ class LocalHuggingFace(TunesOpenWeights, LocalProvider):
             remove_tree(folder)
 
     def push_model(
-        self, job_id: str, repo: str, *, private: bool = True, token: str | None = None, hub: HfApi | None = None
+        self,
+        job: FineTuningJob | str,
+        repo: str,
+        *,
+        private: bool = True,
+        token: str | None = None,
+        hub: HfApi | None = None,
     ) -> str:
         """Puts the model of a job on the Hub, with a card that says how it was made, and returns its address.
 
         Args:
-            job_id: The job.
+            job: The job, or its id.
             repo: The repository, "owner/name", which is made if need be.
             private: Whether only the owner sees it, where it is made now.
             token: A token of the Hub that may write; HF_TOKEN, or that of `hf auth login`, by default.
             hub: A ready-made client of huggingface_hub, in place of `token`.
 
         Raises:
+            ConfigurationError: The name can be none of a repository; nothing was sent.
             ConflictError: The job has no model yet.
             NotFoundError: There is no such job, or its model was deleted.
             CredentialsError: There is no token, or the Hub refuses it.
@@ -122,6 +135,7 @@ class LocalHuggingFace(TunesOpenWeights, LocalProvider):
         """
         from ftkit.providers.huggingface.push import push
 
+        job_id = job if isinstance(job, str) else job.id
         model = self._model_folder(job_id, None)
         return push(self._jobs.place(job_id).path, model, repo, private=private, token=token, hub=hub)
 

@@ -71,6 +71,8 @@ def _of_parts(options: LocalOptions, batch: object) -> Iterator[Problem]:
 def _of_processes(options: LocalOptions) -> Iterator[Problem]:
     if options.fsdp and options.deepspeed is not None:
         yield _bad("fsdp", "fsdp and deepspeed do the same in two ways.", "Leave one of them out.")
+    if options.deepspeed is not None and not options.deepspeed:
+        yield _bad("deepspeed", "an empty configuration says nothing to DeepSpeed.", "Give one, or leave it out.")
     if options.fsdp_config and not options.fsdp:
         yield _bad(
             "fsdp_config", "fsdp_config says how, and fsdp does not say that.", "Set fsdp=True, or leave it out."

@@ -7,9 +7,11 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ftkit.errors import ConfigurationError
 from ftkit.providers._disk import take
 from ftkit.providers.huggingface.cards import card_of
 from ftkit.providers.huggingface.remote.account import HubAccount
+from ftkit.providers.huggingface.resolve import HUB_NAME
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -31,11 +33,15 @@ def push(job: Path, model: Path, repo: str, *, private: bool, token: str | None,
         hub: A ready-made client of huggingface_hub, in place of `token`.
 
     Raises:
+        ConfigurationError: The name can be none.
         CredentialsError: There is no token, or the Hub refuses it.
         MissingExtraError: huggingface_hub is not installed.
         ProviderError: The Hub refuses it.
         ProviderUnavailableError: The Hub cannot be reached.
     """
+    if not HUB_NAME.fullmatch(repo):
+        message = f"'{repo[:200]}' can be no name of a repository at the Hub"
+        raise ConfigurationError(message, hint="Write owner/name, of letters, digits, '.', '_' and '-'.")
     account = HubAccount(None, token, hub)
     full = repo if "/" in repo else f"{account.namespace}/{repo}"
     box = Path(tempfile.mkdtemp(prefix=".push-", dir=job))

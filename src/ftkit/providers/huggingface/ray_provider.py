@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ftkit.errors import ConfigurationError
@@ -54,8 +55,8 @@ class RayHuggingFace(LocalHuggingFace):
             self._address = None
         self._storage = None if storage_path is None else _absolute(os.fspath(storage_path))
         self._gpus = num_gpus_per_worker
-        if num_gpus_per_worker is not None and num_gpus_per_worker < 0:
-            raise ConfigurationError(f"num_gpus_per_worker={num_gpus_per_worker}: it is 0 or more")
+        if num_gpus_per_worker is not None and not _is_count(num_gpus_per_worker):
+            raise ConfigurationError(f"num_gpus_per_worker={num_gpus_per_worker!r}: it is a number, 0 or more")
         if self._address is not None:
             addresses.check(self._address, self._storage)
 
@@ -71,6 +72,8 @@ class RayHuggingFace(LocalHuggingFace):
         """
         if self._address is not None and self._jobs.find(key) is None:
             addresses.probe(self._address)
+        if self._storage is not None and "://" not in self._storage:
+            _require_writable(self._storage)
         return super().create_job(request, key)
 
     def _extra(self, request: JobRequest) -> dict[str, Any]:
@@ -80,6 +83,25 @@ class RayHuggingFace(LocalHuggingFace):
             "num_gpus_per_worker": self._gpus,
         }
         return {**super()._extra(request), **{name: value for name, value in there.items() if value is not None}}
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int | float) and value >= 0
+
+
+def _require_writable(folder: str) -> None:
+    """Sees that a folder can be made and written, before a job depends on it.
+
+    Raises:
+        ConfigurationError: It cannot.
+    """
+    try:
+        os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - it is text in the job's record
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        message = f"storage_path={folder!r} cannot be written: {error.strerror or error}"
+        raise ConfigurationError(message, hint="Give a folder that all machines of the cluster can write.") from error
 
 
 def _absolute(path: str) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from huggingface_hub import HfApi
 
-_HUB_NAME = re.compile(r"(?!.*(--|\.\.|\.git$))(?=.{1,96}$)\w([\w.-]*\w)?(/\w([\w.-]*\w)?)?", re.ASCII)
+HUB_NAME = re.compile(r"(?!.*(--|\.\.|\.git$))(?=.{1,96}$)\w([\w.-]*\w)?(/\w([\w.-]*\w)?)?", re.ASCII)
 _TOKENIZER_FILES = ["tokenizer*", "special_tokens_map.json", "chat_template*", "vocab*", "merges.txt", "config.json"]
 HOW_TO_NAME = "Name a model of the Hub (organisation/model), a folder that holds one, or 'ftkit/small'."
 
@@ -41,7 +41,7 @@ def model_problem(model: str) -> str | None:
         return _folder_problem(model)
     if model.startswith("ftkit/") and model != small.NAME:
         return f"ftkit has no model '{model}'; its one own model is '{small.NAME}'"
-    if not _HUB_NAME.fullmatch(model):
+    if not HUB_NAME.fullmatch(model):
         return f"'{model[:200]}' is neither a folder nor a name on the Hub (organisation/model)"
     return None
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import socket
 
+import psutil
+
 from ftkit.errors import ConfigurationError, ProviderUnavailableError
 
 _OF_THIS_MACHINE = {"auto", "localhost", "127.0.0.1", "[::1]"}
 _ADDRESS = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})")
 _PATIENCE_S = 5.0
+_RAYLET = "raylet"
 
 
 def check(address: str, storage_path: str | None) -> None:
@@ -39,8 +42,11 @@ def probe(address: str) -> None:
         ProviderUnavailableError: Nobody does, within five seconds.
     """
     match = _ADDRESS.fullmatch(address)
-    if match is None:  # "auto": Ray knows from its own files
-        return
+    if match is None:  # "auto": Ray itself looks for its processes on this machine
+        if any(process.info["name"] == _RAYLET for process in psutil.process_iter(["name"])):
+            return
+        hint = "Start one with `ray start --head`, give host:port of a head, or leave out the address."
+        raise ProviderUnavailableError("no Ray runs on this machine", provider="huggingface", hint=hint)
     try:
         socket.create_connection((match[1].strip("[]"), int(match[2])), timeout=_PATIENCE_S).close()
     except (OSError, OverflowError) as error:

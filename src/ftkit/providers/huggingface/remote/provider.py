@@ -9,7 +9,7 @@ from decimal import ROUND_UP, Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
-from ftkit.errors import ConfigurationError, ConflictError, NotFoundError
+from ftkit.errors import ConfigurationError, ConflictError, FtkitError, NotFoundError
 from ftkit.methods import near
 from ftkit.models import Checkpoint, Estimate, FineTuningJob, JobStatus, Page, Problem
 from ftkit.providers._local_jobs import JobRecord
@@ -91,6 +91,9 @@ class JobsHuggingFace(TunesOpenWeights, KeepsFiles, ServesOnEndpoints):
         token: str | None = None,
         hub: HfApi | None = None,
     ) -> None:
+        for name, value in (("dependencies", dependencies), ("secrets", secrets)):
+            if isinstance(value, str):
+                raise ConfigurationError(f"{name}={value!r} is one text", hint=f"Write a list: {name}=[{value!r}].")
         self._seconds = seconds_of(str(timeout))
         if self._seconds is None:
             hint = "Write a number with s, m, h or d, such as '90m', or seconds."
@@ -126,7 +129,12 @@ class JobsHuggingFace(TunesOpenWeights, KeepsFiles, ServesOnEndpoints):
         return found
 
     def upload(self, path: Path, key: str) -> TrainingFile:
-        """Puts a file on the Hub, as a private data set that is named by its key."""
+        """Puts a file on the Hub, as a private data set that is named by its key.
+
+        Raises:
+            ConfigurationError: The Hub has no such hardware; nothing was sent.
+        """
+        self._require_flavor()
         return self._files.add(path, key)
 
     def create_job(self, request: JobRequest, key: str) -> FineTuningJob:
@@ -276,6 +284,7 @@ class JobsHuggingFace(TunesOpenWeights, KeepsFiles, ServesOnEndpoints):
     def estimate(self, request: JobRequest, tokens: int | None) -> Estimate:
         """Returns the most that one run can cost, until its timeout; it costs no more once it has ended."""
         del request
+        self._require_flavor()
         price = self._runs.price_per_hour(self._flavor)
         source = f"at most: {self._flavor} for {self._timeout}, by the Hub's own list of prices"
         return Estimate(tokens=tokens, cost=self._bound(price), source=source, as_of=datetime.now(UTC).date())
@@ -297,6 +306,7 @@ class JobsHuggingFace(TunesOpenWeights, KeepsFiles, ServesOnEndpoints):
     def _start(self, job: str, number: int, record: JobRecord) -> Run:
         """Asks for a run, once, after all that costs nothing, and after its price was told."""
         account = self._account
+        self._require_flavor()
         environment = {CODE: send_code(account), OWNER: account.namespace, "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
         if account.api.endpoint != _DEFAULT_HUB:
             environment["HF_ENDPOINT"] = account.api.endpoint
@@ -315,7 +325,7 @@ class JobsHuggingFace(TunesOpenWeights, KeepsFiles, ServesOnEndpoints):
         """Tells what a run costs before it does."""
         price = self._runs.price_per_hour(self._flavor)
         if price is None:
-            costs = f"a price that ftkit does not know (https://huggingface.co/pricing){self._unknown()}"
+            costs = "a price that ftkit does not know (https://huggingface.co/pricing)"
         else:
             most = f"at most ${self._bound(price)} until its timeout of {self._timeout}"
             costs = f"${price.normalize():f} an hour (the Hub's own list, asked on {datetime.now(UTC).date()}), {most}"
@@ -326,9 +336,22 @@ class JobsHuggingFace(TunesOpenWeights, KeepsFiles, ServesOnEndpoints):
             job,
         )
 
-    def _unknown(self) -> str:
-        flavors = self._account.exists(self._runs.flavors) or []
-        return "" if self._flavor in flavors else near(self._flavor, flavors)
+    def _require_flavor(self) -> None:
+        """Refuses hardware that the Hub does not have, where it says what it has.
+
+        Raises:
+            ConfigurationError: There is none of that name.
+        """
+        if self._flavors and self._flavor not in self._flavors:
+            message = f"the Hub has no flavor '{self._flavor}'{near(self._flavor, self._flavors)}"
+            raise ConfigurationError(message, hint=f"It has: {', '.join(self._flavors)}.")
+
+    @cached_property
+    def _flavors(self) -> list[str]:
+        try:
+            return self._runs.flavors()
+        except FtkitError:  # the Hub itself refuses what it does not have
+            return []
 
     def _bound(self, price: Decimal | None) -> Decimal | None:
         if price is None or self._seconds is None:

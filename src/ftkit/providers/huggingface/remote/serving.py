@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import ConflictError, NotFoundError, UnsupportedError
-from ftkit.models import Checkpoint, FineTuningJob
+from ftkit.models import Checkpoint, FineTuningJob, JobStatus
 from ftkit.providers.huggingface.remote.account import NAME
 from ftkit.providers.huggingface.remote.results import job_of_model
 from ftkit.providers.huggingface.remote.runs import JOB_ID
@@ -53,7 +53,9 @@ class ServesOnEndpoints:
         job = self.get_job(job_id)
         if job.fine_tuned_model is None:
             hint = "Make it anew with retry_failed=True." if job.status.is_terminal else "Wait for it."
-            message = f"job '{job_id}' is {job.provider_status}: no model yet"
+            if job.status is JobStatus.PAUSED:
+                hint = f"client.resume_job('{job_id}') lets it go on."
+            message = f"job '{job_id}' is {job.status.value}: no model yet"
             raise ConflictError(message, provider=NAME, hint=hint)
         source = target if isinstance(target, str) else job_id
         return self._endpoints.deploy(name, job.fine_tuned_model, source, options)
