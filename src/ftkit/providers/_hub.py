@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from huggingface_hub.errors import HfHubHTTPError
 
 _TOKENS = "https://huggingface.co/settings/tokens"
-TOKEN_HINT = f"Set HF_TOKEN to a token that may write ({_TOKENS}), log in with `hf auth login`, or give token=..."  # noqa: S105 - a hint
+TOKEN_HINT = f"Set HF_TOKEN to a token that may write ({_TOKENS}), log in with `hf auth login`, or give token=..."
 _MAY_NOT = "See that the token may write, and that it may do so for this user or organisation."
 _PAY = "Add a payment method, or credits, at https://huggingface.co/settings/billing."
 _UNAUTHORIZED, _PAYMENT, _FORBIDDEN, _TOO_MANY = 401, 402, 403, 429
