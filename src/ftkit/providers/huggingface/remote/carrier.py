@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 
 OWNER = "FTKIT_OWNER"
 """Environment variable: the user or organisation whose job it is."""
-WISH_S = "FTKIT_WISH_S"
-"""Environment variable: seconds between two looks at whether the job is to pause."""
 _EVENTS_A_RUN = 1_000_000
 """An event's number says in which run it was told: what was told and then lost must not lend its number to another."""
 _POLL_S = 0.5
+_WISH_S = 15.0
+"""Between two looks at whether the job is to pause. Each is a request."""
 _TRAINER = (sys.executable, "-P", "-m", "ftkit.providers.huggingface.train")
 
 
@@ -60,9 +60,8 @@ class Carrier:
         self._job = str(record.extra["job"])
         self._path = Path(self._job).absolute()
         self._cargo = Cargo(account, repository_of(account.namespace, self._job, record.request), self._path)
-        self._told = 0
+        self._told = (number - 1) * _EVENTS_A_RUN
         self._stopping = False
-        self._wish_s = float(os.environ.get(WISH_S, "15"))
         self._looked = 0.0
 
     def run(self) -> int:
@@ -125,7 +124,7 @@ class Carrier:
             before = {"started_at": now}
         mine = {"word": "running", "run": self._number, "asker": us, "runner": us, "error": None}
         JobFolder(self._path).write_state(JobState.model_validate({**before, **mine}))
-        reporter = Reporter(self._path, first_event=(self._number - 1) * _EVENTS_A_RUN + 1)
+        reporter = Reporter(self._path, first_event=self._told + 1)
         again = f"Run {self._number} of the job" if self._number > 1 else "The job"
         reporter.event(f"{again} begins on a machine of the Hub ({os.environ.get(FLAVOR, 'unknown')})")
 
@@ -134,7 +133,7 @@ class Carrier:
         self._tell()
         try:
             self._cargo.send_checkpoint()
-            if not self._stopping and time.monotonic() - self._looked > self._wish_s:
+            if not self._stopping and time.monotonic() - self._looked > _WISH_S:
                 self._looked = time.monotonic()
                 self._look()
         except FtkitError as error:  # the Hub is away; the training goes on, and the next time may be better
