@@ -137,6 +137,11 @@ def test_a_pause_gives_the_machine_back_and_keeps_every_step(
         second = list(hub.jobs.values())[1]
         hub.wait_for_line(second.id, f"Going on from step {paused.step}")
         assert client.resume_job(job).status is JobStatus.RUNNING, "twice is once"
+        hub.wait_for_line(second.id, f"Step {(paused.step or 0) + 200}/")
+        state = json.loads(files_of(hub, repository(hub, job.id))["status.json"])
+        assert (state["run"], state["step"]) == (1, paused.step), (
+            "a run that came to no checkpoint is not taken for one"
+        )
         assert client.cancel_job(job).status is JobStatus.CANCELLED
         assert hub.wait(second.id).stage == "CANCELED"
         assert hub.posts == 2

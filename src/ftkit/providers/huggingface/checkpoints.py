@@ -46,7 +46,7 @@ def seal(folder: Path) -> None:
     for path in files:
         sync(path)
     sync(folder)
-    step = int(_step(folder) or 0)
+    step = step_of(folder.name) or 0
     mark = Mark(step=step, files={path.name: path.stat().st_size for path in files}, created_at=datetime.now(UTC))
     write_atomically(folder / MARK, mark.model_dump_json(indent=2), durable=True)
 
@@ -55,6 +55,11 @@ def whole(job: Path) -> list[tuple[Path, Mark]]:
     """Returns the whole checkpoints of a job, newest first."""
     found = [(folder, mark_of(folder)) for folder in _folders(job)]
     return [(folder, mark) for folder, mark in found if mark is not None]
+
+
+def newest_step(job: Path) -> int:
+    """Returns the step of the newest whole checkpoint of a job; 0 if there is none. Reads no more than it must."""
+    return next((mark.step for mark in map(mark_of, _folders(job)) if mark is not None), 0)
 
 
 def mark_of(folder: Path) -> Mark | None:
@@ -90,10 +95,11 @@ def drop_old(job: Path, keep: int) -> None:
 
 def _folders(job: Path) -> list[Path]:
     place = job / FOLDER
-    found = [path for path in place.iterdir() if _step(path) is not None] if place.is_dir() else []
-    return sorted(found, key=lambda path: _step(path) or 0, reverse=True)
+    found = [path for path in place.iterdir() if step_of(path.name) is not None] if place.is_dir() else []
+    return sorted(found, key=lambda path: step_of(path.name) or 0, reverse=True)
 
 
-def _step(folder: Path) -> int | None:
-    match = _NAME.fullmatch(folder.name)
+def step_of(name: str) -> int | None:
+    """Returns the step of a checkpoint by the name of its folder; None if that is no checkpoint's."""
+    match = _NAME.fullmatch(name)
     return int(match[1]) if match else None

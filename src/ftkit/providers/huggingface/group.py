@@ -59,7 +59,7 @@ def lead(path: Path, stop: Stop, processes: int) -> None:
     fruitless = 0
     while True:
         _forget_words(path)
-        before = _newest(path)
+        before = checkpoints.newest_step(path)
         status, died = _run(path, stop, processes)
         reporter = Reporter(path)
         if STATUS_WORDS[reporter.state.word].is_terminal:
@@ -67,7 +67,7 @@ def lead(path: Path, stop: Stop, processes: int) -> None:
         if stop.requested:
             raise StoppedError
         _raise_words(path)
-        newest = _newest(path)
+        newest = checkpoints.newest_step(path)
         fruitless = 0 if newest > before else fruitless + 1
         if status == 0 or fruitless > FRUITLESS:
             raise GroupDiedError(f"{died}, {max(1, fruitless)} times at the same place{reporter.folder.tail()}")
@@ -121,11 +121,6 @@ def _how(log: Path, begin: int, status: int) -> str:
         ended = f"was killed by signal {-int(code)}" if int(code) < 0 else f"ended with status {code}"
         return f"rank {rank} {ended}"
     return f"torchrun {'was killed by signal' if status < 0 else 'ended with status'} {abs(status)}"
-
-
-def _newest(path: Path) -> int:
-    found = checkpoints.whole(path)
-    return found[0][1].step if found else 0
 
 
 def _forget_words(path: Path) -> None:

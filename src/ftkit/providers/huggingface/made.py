@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from ftkit.providers.huggingface.hardware import Fitted
     from ftkit.providers.huggingface.plan import Plan
 
-_FILE = "made.json"
+MADE = "made.json"
+"""The name of the file."""
 _PACKAGES = ("ftkit", "trl", "transformers", "peft", "torch")
 
 
@@ -40,12 +41,12 @@ def write_made(folder: Path, numbers: Plan, fitted: Fitted, *, rows: int, valida
         "packages": {name: version for name in _PACKAGES if (version := _version(name))},
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    write_atomically(folder / _FILE, json.dumps(made, indent=2))
+    write_atomically(folder / MADE, json.dumps(made, indent=2))
 
 
 def read_made(folder: Path) -> dict[str, Any]:
     """Reads how a job was trained; nothing where it was trained before that was written down."""
-    path = folder / _FILE
+    path = folder / MADE
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return found
 

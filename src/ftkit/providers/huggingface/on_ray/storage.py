@@ -22,13 +22,13 @@ from ftkit.providers._disk import remove_tree, sync, take
 from ftkit.providers._local_jobs.folder import EVENTS, REQUEST, STATUS
 from ftkit.providers._local_jobs.names import ADAPTER, MODEL, TRAINING, VALIDATION
 from ftkit.providers.huggingface import checkpoints
+from ftkit.providers.huggingface.made import MADE
 from ftkit.providers.huggingface.on_ray import HERE
 
 if TYPE_CHECKING:
     from ftkit.providers._local_jobs import JobFolder
 
 RESULT = "result"
-_MADE = "made.json"
 _START = "-start"
 
 
@@ -89,8 +89,8 @@ class Storage:
         """Brings home what the driver before us did not come to bring, and removes all the rest."""
         for run in self._folders(self.root):
             for folder in self._folders(run) if not run.endswith(_START) else []:
-                step = step_of(folder)
-                if step is not None and step > newest(self._job) and self._is_whole(folder):
+                step = checkpoints.step_of(folder.rpartition("/")[2])
+                if step is not None and step > checkpoints.newest_step(self._job) and self._is_whole(folder):
                     self.bring_checkpoint(folder, step)
         self.clear()
 
@@ -105,8 +105,8 @@ class Storage:
                     shutil.rmtree(left)
             self._get(folder, building)
             building.rename(self._job / name)
-        if self.filesystem.get_file_info(f"{place}/{_MADE}").type is pafs.FileType.File:
-            _copy(f"{place}/{_MADE}", str(self._job / _MADE), self.filesystem, _LOCAL)
+        if self.filesystem.get_file_info(f"{place}/{MADE}").type is pafs.FileType.File:
+            _copy(f"{place}/{MADE}", str(self._job / MADE), self.filesystem, _LOCAL)
         sync(self._job)
 
     def clear(self) -> None:
@@ -143,18 +143,6 @@ class Storage:
             _copy(source, str(target), self.filesystem, _LOCAL)
 
 
-def newest(job: Path) -> int:
-    """Returns the step of the newest checkpoint of a job; 0 if there is none."""
-    found = checkpoints.whole(job)
-    return found[0][1].step if found else 0
-
-
-def step_of(place: str) -> int | None:
-    """Returns the step of a checkpoint in the storage, by its name; None if it is none."""
-    parts = place.rpartition("/")[2].split("-")
-    return int(parts[1]) if parts[0] == "checkpoint" and parts[1:] and parts[1].isdigit() else None
-
-
 def fetch(place: str, filesystem: Any, target: Path) -> None:  # noqa: ANN401 - untyped
     """Copies a folder out of the storage, into one that is not there yet. For a worker."""
     target.mkdir(parents=True)
@@ -165,7 +153,7 @@ def hand_in(job: Path, filesystem: Any, run: str) -> None:  # noqa: ANN401 - unt
     """Puts the tuned model of a worker's folder into the storage, below the folder of its run."""
     place = f"{run}/{RESULT}"
     filesystem.create_dir(place, recursive=True)
-    for name in (ADAPTER, MODEL, _MADE):
+    for name in (ADAPTER, MODEL, MADE):
         if (job / name).is_dir():
             filesystem.create_dir(f"{place}/{name}")
         if (job / name).exists():

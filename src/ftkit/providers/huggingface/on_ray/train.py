@@ -23,7 +23,7 @@ from ftkit.providers._local_jobs.names import model_name
 from ftkit.providers.huggingface import checkpoints
 from ftkit.providers.huggingface.group import FRUITLESS, GroupDiedError
 from ftkit.providers.huggingface.on_ray.cluster import cluster, gpus_per_worker, require_shared
-from ftkit.providers.huggingface.on_ray.storage import Storage, newest
+from ftkit.providers.huggingface.on_ray.storage import Storage
 from ftkit.providers.huggingface.options import LocalOptions
 from ftkit.providers.huggingface.plan import KEEP
 from ftkit.providers.huggingface.stopping import LostError, Stop, StoppedError
@@ -108,7 +108,7 @@ class _Job:
         fruitless, attempt = 0, 0
         while True:
             attempt += 1
-            before = newest(self._path)
+            before = checkpoints.newest_step(self._path)
             run = _Run(self._reporter, self._stop, self._storage, f"run-{self._reporter.state.run}-{attempt}")
             run.start(self._processes, self._gpus, keep)
             run.follow()
@@ -120,7 +120,7 @@ class _Job:
                 raise FtkitError(run.words)
             died, is_planned = run.how()
             self._storage.bring_all()
-            now = newest(self._path)
+            now = checkpoints.newest_step(self._path)
             fruitless = 0 if now > before or is_planned else fruitless + 1
             if run.error is None or fruitless > FRUITLESS:
                 raise GroupDiedError(

@@ -102,6 +102,7 @@ class Carrier:
         )
         self._path.mkdir(exist_ok=True)
         shutil.rmtree(self._path / ".cache", ignore_errors=True)  # notes of huggingface_hub
+        self._cargo.count_fetched()
         files, request = HubFiles(account, self._record.identity), self._record.request
         files.download(request.training_file.id, self._path / TRAINING)
         if request.validation_file is not None:
