@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hub_standin import USER, HubStandIn
+from hubs.wire import ending
 
 from ftkit.providers.autotrain.spaces import AutoTrainSpaces
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
-    import pytest
+    from contextlib import AbstractContextManager
 
 QUICK = Path(__file__).parent / "quick_autotrain"
 SEEN = "seen"
@@ -47,25 +44,9 @@ def files_with(folder: Path, secret: str) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file() and secret.encode() in path.read_bytes()]
 
 
-def online(patch: pytest.MonkeyPatch, home: Path) -> None:
-    """Lets huggingface_hub ask the stand-in: here, and in AutoTrain's environment, which gets an empty cache."""
-    patch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    patch.delenv("HF_HUB_OFFLINE", raising=False)
-    patch.delenv("HF_TOKEN", raising=False)
-    patch.setenv("HF_HOME", str(home))
-    for name in [name for name in os.environ if name.lower() in {"http_proxy", "https_proxy", "all_proxy"}]:
-        patch.delenv(name)
-
-
-@contextmanager
-def standing() -> Generator[HubStandIn]:
-    """Yields a stand-in, ends it, and sees that nothing was sent that nobody should send."""
-    hub = HubStandIn()
-    try:
-        yield hub
-    finally:
-        hub.stop()
-    assert hub.strange == []
+def standing() -> AbstractContextManager[HubStandIn]:
+    """Returns a stand-in for the time of a `with` block."""
+    return ending(HubStandIn())
 
 
 def spaces_of(hub: HubStandIn, python: Path | str, /, **options: Any) -> AutoTrainSpaces:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from autotrain_tools import client_of, texts, write
 from hub_standin import TOKEN, USER
-from spaces_tools import online, standing
+from hubs.wire import online
+from spaces_tools import standing
 
 from ftkit import JobStatus, Supervised
 from ftkit.errors import CredentialsError

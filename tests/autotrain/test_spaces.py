@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from autotrain_tools import CASES, chats, texts, write
 from hub_standin import HANG, HANG_S, RESET, TOKEN, USER, HubStandIn, Repo, error
-from spaces_tools import MODEL, SEEN, files_with, online, quick_python, script, spaces_of, standing, watched
+from hubs.wire import online
+from spaces_tools import MODEL, SEEN, files_with, quick_python, script, spaces_of, standing, watched
 
 from ftkit import Client, JobFailedError, LoRA, Supervised
 from ftkit.errors import (

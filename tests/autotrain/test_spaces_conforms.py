@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hub_standin import RESET, TOKEN
-from spaces_tools import MODEL, online, quick_python, spaces_of, standing
+from hubs.wire import online
+from spaces_tools import MODEL, quick_python, spaces_of, standing
 
 from ftkit import DPO, Supervised
 from ftkit.models import JobRequest, JobStatus, TrainingFile

@@ -12,15 +12,14 @@ A fault is named after its route: "GET whoami", "POST create", "DELETE delete", 
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from hubs.jobs import Jobs
 from hubs.repos import ORG, Repositories
-from hubs.wire import HANG, HANG_S, RESET, TOKEN, USER, Fault, error, ok, online
+from hubs.wire import HANG, HANG_S, RESET, TOKEN, USER, Fault, ending, error, ok, online
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from contextlib import AbstractContextManager
 
 __all__ = [
     "HANG",
@@ -42,12 +41,6 @@ class HubStandIn(Repositories, Jobs):
     """The Hub of one user, who is of one organisation."""
 
 
-@contextmanager
-def standing() -> Generator[HubStandIn]:
-    """Yields a stand-in, ends it and its jobs, and sees that nothing was sent that nobody should send."""
-    hub = HubStandIn()
-    try:
-        yield hub
-    finally:
-        hub.stop()
-    assert hub.strange == []
+def standing() -> AbstractContextManager[HubStandIn]:
+    """Returns a stand-in for the time of a `with` block."""
+    return ending(HubStandIn())

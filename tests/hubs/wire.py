@@ -12,14 +12,15 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 from huggingface_hub import HfApi
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
     from datetime import datetime
     from pathlib import Path
 
@@ -36,6 +37,7 @@ HANG_S = 4.0
 Answer = tuple[int, Any, dict[str, str]]
 """A status, what is told (JSON, bytes, or an iterator of bytes, which is streamed), and headers."""
 Fault = Answer | str
+W = TypeVar("W", bound="Wire")
 
 
 class RefusedError(Exception):
@@ -241,3 +243,13 @@ def online(patch: pytest.MonkeyPatch, home: Path) -> None:
     patch.setenv("HF_HOME", str(home))
     for name in [name for name in os.environ if name.lower() in {"http_proxy", "https_proxy", "all_proxy"}]:
         patch.delenv(name)
+
+
+@contextmanager
+def ending(hub: W) -> Generator[W]:
+    """Yields a stand-in, ends it and all that it runs, and sees that nothing was sent that nobody should send."""
+    try:
+        yield hub
+    finally:
+        hub.stop()
+    assert hub.strange == []

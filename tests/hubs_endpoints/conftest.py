@@ -9,6 +9,7 @@ import pytest
 from hubs.endpoints import TOKEN, USER, EndpointsStandIn
 from huggingface_hub import constants
 
+from ftkit.providers._hub_account import HubAccount
 from ftkit.providers.huggingface.endpoints import HubEndpoints
 
 if TYPE_CHECKING:
@@ -32,4 +33,6 @@ def service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Generator[Endpoi
 
 @pytest.fixture
 def endpoints(service: EndpointsStandIn) -> HubEndpoints:
-    return HubEndpoints(service.api(), TOKEN, USER, lambda: f"hub/{USER}", poll_s=0.02, wake_timeout_s=1.0)
+    return HubEndpoints(
+        HubAccount("huggingface", USER, None, service.api()), f"hub/{USER}", poll_s=0.02, wake_timeout_s=1.0
+    )

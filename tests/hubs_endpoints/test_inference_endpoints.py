@@ -26,6 +26,7 @@ from ftkit.keys import deployment_name
 from ftkit.ledger import Ledger
 from ftkit.models import Deployment, DeploymentStatus
 from ftkit.providers import _hub
+from ftkit.providers._hub_account import HubAccount
 from ftkit.providers.huggingface.endpoints import HubEndpoints
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def test_options_reach_the_service(endpoints: HubEndpoints, service: EndpointsSt
 
 def test_the_same_again_is_the_same_endpoint_in_any_process(endpoints: HubEndpoints, service: EndpointsStandIn) -> None:
     first = deployed(endpoints)
-    other = HubEndpoints(service.api(), TOKEN, lambda: USER, f"hub/{USER}", poll_s=0.02)
+    other = HubEndpoints(HubAccount("huggingface", USER, None, service.api()), f"hub/{USER}", poll_s=0.02)
     assert deployed(other) == first
     assert other.get_deployment("mine") == first
     assert other.list_deployments() == [first]

@@ -24,9 +24,8 @@ from ftkit.errors import (
     UnsupportedError,
 )
 from ftkit.models import JobStatus
-from ftkit.providers import _hub
+from ftkit.providers import _hub, _hub_account
 from ftkit.providers.huggingface import huggingface
-from ftkit.providers.huggingface.remote import account
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -111,7 +110,7 @@ def test_what_it_costs_is_told_before(hub: HubStandIn, tmp_path: Path, caplog: p
     estimate = client.check(request_of(tmp_path)["train"], model="small").estimate
     assert estimate is not None
     assert estimate.source == "at most: a10g-small for 90m, by the Hub's own list of prices"
-    per_hour = client.provider._runs.price_per_hour("a10g-small")  # type: ignore[attr-defined]
+    per_hour = client.provider._runs.prices()["a10g-small"]  # type: ignore[attr-defined]
     assert estimate.cost == pytest.approx(per_hour * 3 / 2)
     with caplog.at_level(logging.WARNING, "ftkit"):
         hub.watching["POST job"] = lambda: told.append(caplog.text)
@@ -302,7 +301,7 @@ def test_a_deleted_model_leaves_a_job_that_has_succeeded(hub: HubStandIn, tmp_pa
 def test_a_file_is_sent_once_and_what_broke_off_goes_on(
     hub: HubStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(account, "read", lambda call, *args: call(*args))  # not tried again by itself
+    monkeypatch.setattr(_hub_account, "read", lambda call, *args: call(*args))  # not tried again by itself
     monkeypatch.setattr("hubs.repo.LARGE", 100)
     train = request_of(tmp_path)["train"]
     client = client_of_hub(hub, tmp_path)

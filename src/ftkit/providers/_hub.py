@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from contextvars import ContextVar
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ftkit.errors import (
     ConfigurationError,
@@ -20,7 +20,7 @@ from ftkit.errors import (
 from ftkit.providers._http_errors import kind_of, raise_alone, retry_after_s
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterable
 
     import httpx2
     from huggingface_hub import HfApi
@@ -168,11 +168,19 @@ def client_and_token(provider: str, hub: HfApi | None, token: str | None) -> tup
     return hub if hub is not None else HfApi(token=found), found
 
 
-def per_hour(cost: float, unit: str) -> Decimal | None:
-    """Returns the price of hardware in USD an hour; None if the Hub counts in a unit that is not known here.
+class Hardware(Protocol):
+    """Hardware of the Hub, whatever it is for."""
 
-    Args:
-        cost: USD for each unit.
-        unit: The Hub's word for it: "minute", ...
-    """
-    return (Decimal(str(cost)) * _HOURS[unit]).quantize(_CENTS) if unit in _HOURS else None
+    name: str
+    unit_cost_usd: float
+    unit_label: str
+
+
+def prices_of(listed: Iterable[Hardware]) -> dict[str, Decimal | None]:
+    """Returns the price of hardware in USD an hour, by its name; None where the Hub counts in a unit not known here."""
+    return {
+        each.name: (Decimal(str(each.unit_cost_usd)) * _HOURS[each.unit_label]).quantize(_CENTS)
+        if each.unit_label in _HOURS
+        else None
+        for each in listed
+    }

@@ -11,12 +11,12 @@ import time
 import uuid
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import ConflictError, NotFoundError, ProviderError
 from ftkit.models import FineTuningJob, JobEvent, JobRequest, JobStatus, Page
 from ftkit.providers._disk import disk_errors, require_posix, sync, take, try_lock, write_atomically
+from ftkit.providers._local_jobs.events import events_page, number_of
 from ftkit.providers._local_jobs.folder import JOB_ID, LOCK, LOG, REQUEST, WORDS, JobFolder, JobRecord, JobState
 from ftkit.providers._processes import ProcessId, end_group, is_alive, start_detached, this_process
 
@@ -31,7 +31,6 @@ _START_S = 60.0
 _CANCEL_GRACE_S = 10.0
 _ENDING_S = 15.0
 _POLL_S = 0.05
-_LONGEST_NUMBER = 100
 
 
 class LocalJobs:
@@ -168,12 +167,7 @@ class LocalJobs:
             NotFoundError: There is no such job, or `after` is no id of an event.
         """
         place = self.place(job)
-        if after is not None and (not after.isascii() or not after.isdigit() or len(after) > _LONGEST_NUMBER):
-            raise self._error(NotFoundError, f"no event '{after[:80]}' in job '{job}'", None)
-        # By number, not by place: the event itself may have been taken back when the job went on.
-        events = list(islice(place.events_after(int(after or 0)), limit + 1))
-        page = tuple(events[:limit])
-        return Page(items=page, next=page[-1].id if len(events) > limit else None)
+        return events_page(place.events_after(number_of(after, job, self._provider)), limit)
 
     def cancel(self, job: str) -> FineTuningJob:
         """Ends a job for good; one that has ended is returned as it is."""

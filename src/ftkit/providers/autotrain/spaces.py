@@ -22,7 +22,7 @@ from ftkit.home import state_folder
 from ftkit.methods import near
 from ftkit.models import DatasetRules, FineTuningJob, Page
 from ftkit.providers._asked import asked_of
-from ftkit.providers._hub import client_and_token
+from ftkit.providers._hub_account import HubAccount
 from ftkit.providers._local_jobs.files import KeepsFiles, LocalFiles
 from ftkit.providers._notes import Notes
 from ftkit.providers.autotrain import environment
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("ftkit")
 
 _JOB_ID = re.compile(r"ftkit-[0-9a-f]{24}")
-_OWNER = re.compile(r"\w(?:[\w.-]{0,94}\w)?", re.ASCII)
 _SMALL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 
 
@@ -93,12 +92,10 @@ class AutoTrainSpaces(KeepsFiles):
         if backend not in SPACES:
             hint = f"Choose one of: {', '.join(SPACES)}; or leave it out, to train on this machine."
             raise ConfigurationError(f"there is no backend '{backend}'{near(backend, SPACES)}", hint=hint)
-        if username is not None and not _OWNER.fullmatch(username):
-            raise ConfigurationError(f"'{username[:100]}' is no name of a user or organisation of the Hub")
         if not making_s > 0:
             raise ConfigurationError(f"making_s is a number of seconds above 0 (got {making_s})")
-        api, self._token = client_and_token(NAME, hub, token)
-        self._hub = SpacesHub(api, self._token, username)
+        self._account = HubAccount(NAME, username, token, hub)
+        self._hub = SpacesHub(self._account)
         self._hardware = backend.removeprefix("spaces-")
         self._backend = backend
         self._python = python
@@ -115,7 +112,7 @@ class AutoTrainSpaces(KeepsFiles):
 
     def identity(self) -> str:
         """Returns the Hub and the owner of the Spaces; the owner is asked for once, where nobody has said it."""
-        return f"{NAME}:{self._hub.host}:{self._hub.user}"
+        return f"{NAME}:{self._account.host}:{self._hub.user}"
 
     def rules(self, method: Method, model: str) -> DatasetRules:
         """Takes what AutoTrain takes on this machine: conversations or text, and preferences."""
@@ -149,7 +146,7 @@ class AutoTrainSpaces(KeepsFiles):
         recipe = self._recipe(request, project, training)
         self._announce(project)
         self._jobs.note(project, key=key, request=request.model_dump(mode="json", exclude_none=True))
-        maker = Maker(python, self._hub.endpoint, self._token, self._making_s, self._hub.hide)
+        maker = Maker(python, self._hub.endpoint, self._account.token, self._making_s, self._account.hide)
         maker.make(recipe, training, self._folder)
         try:
             return self.get_job(project)
@@ -228,7 +225,7 @@ class AutoTrainSpaces(KeepsFiles):
     @cached_property
     def _folder(self) -> Path:
         whole = Path(self._jobs_folder).expanduser() if self._jobs_folder else state_folder() / "autotrain-spaces"
-        return whole.resolve() / re.sub(r"[^\w.-]", "_", f"{self._hub.host}_{self._hub.user}")
+        return whole.resolve() / re.sub(r"[^\w.-]", "_", f"{self._account.host}_{self._hub.user}")
 
     @cached_property
     def _files(self) -> LocalFiles:

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
 from ftkit.errors import (
     FtkitError,
     NotFoundError,
     ProviderUnavailableError,
 )
-from ftkit.providers._http_errors import plain
-from ftkit.providers._hub import hub_asked, per_hour
-from ftkit.providers.autotrain.backends import NAME
+from ftkit.providers._hub import prices_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextlib import AbstractContextManager
     from decimal import Decimal
 
-    from huggingface_hub import HfApi, SpaceInfo, SpaceRuntime
+    from huggingface_hub import SpaceInfo, SpaceRuntime
+
+    from ftkit.providers._hub_account import HubAccount
 
 PREFIX = "autotrain-"
 """What AutoTrain puts before the name of a project, for its Space."""
@@ -64,18 +60,15 @@ class Verdict:
 
 
 class SpacesHub:
-    """The Hub, for one user or organisation.
+    """The Spaces of one user or organisation.
 
     Args:
-        api: The package's client.
-        token: Its token, to be kept out of what is told.
-        username: The owner of the Spaces; whoever the token belongs to if None.
+        account: The account.
     """
 
-    def __init__(self, api: HfApi, token: str, username: str | None) -> None:
-        self._api = api
-        self._token = token
-        self._username = username
+    def __init__(self, account: HubAccount) -> None:
+        self._account = account
+        self._api = account.api
 
     @property
     def endpoint(self) -> str:
@@ -83,22 +76,9 @@ class SpacesHub:
         return self._api.endpoint
 
     @property
-    def host(self) -> str:
-        """Its host."""
-        return urlsplit(self.endpoint).netloc
-
-    @cached_property
     def user(self) -> str:
-        """The owner of the Spaces. It is asked for once, where nobody has said it."""
-        if self._username is not None:
-            return self._username
-        with self._asked():
-            whoami = cast("Callable[[], dict[str, Any]]", self._api.whoami)  # pyright: ignore[reportUnknownMemberType]
-            return str(whoami()["name"])
-
-    def hide(self, text: str) -> str:
-        """Returns a text without the token, and no longer than anybody reads."""
-        return plain(text, [self._token])
+        """The owner of the Spaces."""
+        return self._account.namespace
 
     def space_id(self, project: str) -> str:
         """Returns the Hub's name of a project's Space."""
@@ -118,7 +98,7 @@ class SpacesHub:
         """Reads a Space; None if the Hub says that it is not there."""
         name = self.space_id(project)
         try:
-            with self._asked():
+            with self._account.asked():
                 runtime = self._api.get_space_runtime(name)
                 return _space(project, self._api.space_info(name, expand=["createdAt"]), runtime)
         except NotFoundError:
@@ -127,7 +107,7 @@ class SpacesHub:
     def spaces(self) -> list[Space]:
         """Lists our Spaces, newest first."""
         found: list[Space] = []
-        with self._asked():
+        with self._account.asked():
             listed = self._api.list_spaces(author=self.user, search=_OURS, expand=["createdAt", "runtime"])
             for info in listed:
                 owner, _, name = info.id.partition("/")
@@ -138,14 +118,15 @@ class SpacesHub:
 
     def pause(self, project: str) -> None:
         """Stops a Space. What is paused costs nothing."""
-        with self._asked():
+        with self._account.asked():
             self._api.pause_space(self.space_id(project))
 
     def log(self, project: str, *, build: bool = False) -> list[str]:
         """Reads what a Space has printed so far, or what was printed when it was built; nothing if it tells nothing."""
         try:
-            with self._asked():
-                return list(self._api.fetch_space_logs(self.space_id(project), build=build))
+            with self._account.asked():
+                lines = self._api.fetch_space_logs(self.space_id(project), build=build)
+                return [self._account.hide(line) for line in lines]
         except NotFoundError:
             return []
 
@@ -154,7 +135,7 @@ class SpacesHub:
     def has_weights(self, project: str) -> bool:
         """Whether the model of a project is there, with its weights: AutoTrain makes its repository long before."""
         try:
-            with self._asked():
+            with self._account.asked():
                 tree = self._api.list_repo_tree(self.model_id(project))
                 return any(entry.path.endswith(_WEIGHTS) for entry in tree)
         except NotFoundError:
@@ -164,7 +145,7 @@ class SpacesHub:
         """Returns what AutoTrain wrote at the end of a training, if it did."""
         found: Verdict | None = None
         try:
-            with self._asked():
+            with self._account.asked():
                 for each in self._api.get_repo_discussions(self.space_id(project), repo_type="space"):
                     for words, succeeded in _VERDICTS.items():
                         if words in each.title and (found is None or each.created_at > found.at):
@@ -181,24 +162,16 @@ class SpacesHub:
         Raises:
             NotFoundError: It is not there.
         """
-        with self._asked():
+        with self._account.asked():
             self._api.delete_repo(self.model_id(project))
 
     def price_per_hour(self, hardware: str) -> Decimal | None:
         """Asks what a Space costs, in USD an hour; None if the Hub does not say."""
         try:
-            with self._asked():
-                for each in self._api.list_spaces_hardware():
-                    if each.name == hardware:
-                        return per_hour(each.unit_cost_usd, each.unit_label)
+            with self._account.asked():
+                return prices_of(self._api.list_spaces_hardware()).get(hardware)
         except FtkitError:  # a training that can be had is not refused for that
             return None
-        return None
-
-    # -- inside --------------------------------------------------------------------------------------------------
-
-    def _asked(self) -> AbstractContextManager[None]:
-        return hub_asked(NAME, self.hide)
 
 
 def _space(project: str, info: SpaceInfo, runtime: SpaceRuntime) -> Space:

@@ -90,7 +90,7 @@ class SpaceJobs:
             lines = self._hub.log(space.project, build=True)
         request = _request_in(self._noted(space.project))
         every = int(request.provider_options.get("logging_steps") or 1) if request is not None else 1
-        return events_of(map(self._hub.hide, lines), space.project, space.created_at, every)
+        return events_of(lines, space.project, space.created_at, every)
 
     def _noted(self, project: str) -> dict[str, Any]:
         found: dict[str, Any] = self._notes.read().get(project, {})

@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from ftkit.models import Noun, UtcDatetime
+from ftkit.models import Checkpoint, Noun, UtcDatetime
 from ftkit.providers._disk import GONE, remove_tree, sync, write_atomically
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from pathlib import Path
+
+    from ftkit.models import Metrics
 
 FOLDER = "checkpoints"
 MARK = "complete.json"
@@ -55,6 +58,29 @@ def whole(job: Path) -> list[tuple[Path, Mark]]:
     """Returns the whole checkpoints of a job, newest first."""
     found = [(folder, mark_of(folder)) for folder in _folders(job)]
     return [(folder, mark) for folder, mark in found if mark is not None]
+
+
+def told(job_id: str, marks: Iterable[Mark], rows: Iterable[Metrics], model: Callable[[int], str]) -> list[Checkpoint]:
+    """Tells checkpoints as nouns.
+
+    Args:
+        job_id: The job.
+        marks: Their marks, in the order wanted.
+        rows: What was measured in the job.
+        model: Names the model of a step.
+    """
+    measured = {row.step: row for row in rows}
+    return [
+        Checkpoint(
+            id=f"{job_id}:step-{mark.step}",
+            job_id=job_id,
+            step=mark.step,
+            model=model(mark.step),
+            metrics=measured.get(mark.step),
+            created_at=mark.created_at,
+        )
+        for mark in marks
+    ]
 
 
 def newest_step(job: Path) -> int:

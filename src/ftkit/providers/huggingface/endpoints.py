@@ -21,20 +21,19 @@ from ftkit.errors import (
     RateLimitError,
 )
 from ftkit.models import Deployment
-from ftkit.providers._http_errors import plain
-from ftkit.providers._hub import hub_asked
 from ftkit.providers.huggingface.endpoint_chat import LOG_PAGE, EndpointLines
 from ftkit.providers.huggingface.endpoint_options import SOURCE, EndpointsOptions, check_name, check_repository
 from ftkit.providers.huggingface.endpoint_prices import EndpointPrices
 from ftkit.providers.huggingface.endpoint_reading import ASLEEP, FAILED, PAUSED, RUNNING, seen_of
+from ftkit.providers.huggingface.kinds import NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from contextlib import AbstractContextManager
 
-    from huggingface_hub import HfApi, InferenceEndpoint, InferenceEndpointHardware
+    from huggingface_hub import InferenceEndpoint, InferenceEndpointHardware
 
     from ftkit.models import ChatChunk, ChatMessage, ChatOptions, ChatReply
+    from ftkit.providers._hub_account import HubAccount
     from ftkit.providers.huggingface.endpoint_reading import Seen
 
 logger = logging.getLogger("ftkit")
@@ -49,10 +48,8 @@ class HubEndpoints:
     """The Inference Endpoints of one user or organisation.
 
     Args:
-        api: The package's client.
-        token: Its token; shown nowhere.
-        namespace: The user or organisation, or what finds it out.
-        identity: The account, for our nouns, or what finds it out.
+        account: The account.
+        identity: The same, for our nouns.
         provider: Name of the provider.
         poll_s: Seconds between two looks at an endpoint.
         wake_timeout_s: How long a chat waits for an endpoint that sleeps, in seconds.
@@ -60,24 +57,21 @@ class HubEndpoints:
 
     def __init__(
         self,
-        api: HfApi,
-        token: str,
-        namespace: Callable[[], str] | str,
-        identity: Callable[[], str] | str,
+        account: HubAccount,
+        identity: str,
         *,
-        provider: str = "huggingface",
+        provider: str = NAME,
         poll_s: float = 5.0,
         wake_timeout_s: float = 600.0,
     ) -> None:
-        self._api = api
-        self._token = token
-        self._namespace = namespace
+        self._account = account
+        self._api = account.api
         self._identity = identity
         self._provider = provider
         self._poll_s = poll_s
         self._prices = EndpointPrices(self._offers)
         self._lines = EndpointLines(
-            token, provider=provider, look=self._read, poll_s=poll_s, wake_timeout_s=wake_timeout_s
+            account.token, provider=provider, look=self._read, poll_s=poll_s, wake_timeout_s=wake_timeout_s
         )
 
     def deploy(self, name: str, repository: str, source: str, options: Mapping[str, Any]) -> Deployment:
@@ -120,8 +114,8 @@ class HubEndpoints:
 
     def list_deployments(self) -> list[Deployment]:
         """Lists all endpoints of the account, whoever made them."""
-        with self._asked():
-            found = [seen_of(each) for each in self._api.list_inference_endpoints(self._space())]
+        with self._account.asked():
+            found = [seen_of(each) for each in self._api.list_inference_endpoints(self._account.namespace)]
         return [self._told(*pair) for pair in zip(found, self._prices.of_all(found), strict=True)]
 
     def delete_deployment(self, name: str) -> None:
@@ -133,8 +127,8 @@ class HubEndpoints:
         if not _SAFE.fullmatch(name):
             check_name(name)
         try:
-            with self._asked():
-                self._api.delete_inference_endpoint(name, namespace=self._space())
+            with self._account.asked():
+                self._api.delete_inference_endpoint(name, namespace=self._account.namespace)
         except NotFoundError:
             return
 
@@ -146,8 +140,8 @@ class HubEndpoints:
         """
         seen = self._read(name)
         if seen.state != PAUSED:
-            with self._asked():
-                seen = seen_of(self._api.pause_inference_endpoint(name, namespace=self._space()))
+            with self._account.asked():
+                seen = seen_of(self._api.pause_inference_endpoint(name, namespace=self._account.namespace))
         return self._noun(seen)
 
     def resume_deployment(self, name: str) -> Deployment:
@@ -183,7 +177,7 @@ class HubEndpoints:
         create = cast("Callable[..., InferenceEndpoint]", self._api.create_inference_endpoint)  # pyright: ignore[reportUnknownMemberType]
         limit = [] if options.max_model_len is None else ["--max-model-len", str(options.max_model_len)]
         try:
-            with self._asked():
+            with self._account.asked():
                 made = create(
                     name,
                     repository=repository,
@@ -202,7 +196,7 @@ class HubEndpoints:
                     container_args=["--served-model-name", name, repository, *limit],
                     env={**options.env, SOURCE: source},
                     type=options.type,
-                    namespace=self._space(),
+                    namespace=self._account.namespace,
                 )
                 return seen_of(made)
         except ConflictError:
@@ -266,8 +260,8 @@ class HubEndpoints:
         return self._error(ProviderUnavailableError, message, hint)
 
     def _resume(self, name: str) -> Seen:
-        with self._asked():
-            seen = seen_of(self._api.resume_inference_endpoint(name, namespace=self._space()))
+        with self._account.asked():
+            seen = seen_of(self._api.resume_inference_endpoint(name, namespace=self._account.namespace))
         if seen.min_replica:  # the service's documentation says that resuming sets it to 1
             told = "'%s' is resumed, and keeps %d awake, used or not: pause it, or delete it, when it is not needed"
             logger.warning(told, name, seen.min_replica)
@@ -282,8 +276,8 @@ class HubEndpoints:
 
     def _find(self, name: str) -> Seen | None:
         try:
-            with self._asked():
-                return seen_of(self._api.get_inference_endpoint(name, namespace=self._space()))
+            with self._account.asked():
+                return seen_of(self._api.get_inference_endpoint(name, namespace=self._account.namespace))
         except NotFoundError:
             return None
 
@@ -295,7 +289,7 @@ class HubEndpoints:
             {
                 "name": seen.name,
                 "provider": self._provider,
-                "identity": self._identity if isinstance(self._identity, str) else self._identity(),
+                "identity": self._identity,
                 "status": seen.status,
                 "provider_status": seen.state,
                 "model": seen.model,
@@ -303,22 +297,13 @@ class HubEndpoints:
                 "url": f"{seen.url.rstrip('/')}/v1" if seen.url else None,
                 "created_at": seen.created_at,
                 "price_per_hour": price,
-                "error": (self._hide(seen.message) or None) if seen.state in FAILED else None,
+                "error": (self._account.hide(seen.message) or None) if seen.state in FAILED else None,
             }
         )
 
     def _offers(self) -> list[InferenceEndpointHardware]:
-        with self._asked():
-            return self._api.list_inference_endpoints_hardware(namespace=self._space())
-
-    def _space(self) -> str:
-        return self._namespace if isinstance(self._namespace, str) else self._namespace()
-
-    def _asked(self) -> AbstractContextManager[None]:
-        return hub_asked(self._provider, self._hide)
-
-    def _hide(self, text: str) -> str:
-        return plain(text, [self._token])
+        with self._account.asked():
+            return self._api.list_inference_endpoints_hardware(namespace=self._account.namespace)
 
     def _error(self, kind: type[ProviderError], message: str, hint: str) -> ProviderError:
-        return kind(self._hide(message), provider=self._provider, hint=hint)
+        return kind(self._account.hide(message), provider=self._provider, hint=hint)

@@ -17,13 +17,12 @@ from typing import TYPE_CHECKING
 import psutil
 
 from ftkit.errors import FtkitError
-from ftkit.models import EventLevel
 from ftkit.providers._local_jobs import Reporter
 from ftkit.providers._local_jobs.folder import LOG
 from ftkit.providers._local_jobs.folder import WORDS as STATUS_WORDS
 from ftkit.providers._processes import this_process
-from ftkit.providers.huggingface import checkpoints
 from ftkit.providers.huggingface.rank import LEADER, WORDS
+from ftkit.providers.huggingface.restarts import Restarts
 from ftkit.providers.huggingface.stopping import StoppedError
 
 if TYPE_CHECKING:
@@ -32,15 +31,9 @@ if TYPE_CHECKING:
     from ftkit.providers.huggingface.stopping import Stop
 
 _POLL_S = 0.1
-FRUITLESS = 2
-"""How often a group is started again that came to no new checkpoint."""
 _LEAVING_S = 30.0
 """How long the others may stay once one rank has left. None can go on without it."""
 _ORPHANED_S = 5.0
-
-
-class GroupDiedError(FtkitError):
-    """The processes of a training died, again and again."""
 
 
 def lead(path: Path, stop: Stop, processes: int) -> None:
@@ -56,10 +49,10 @@ def lead(path: Path, stop: Stop, processes: int) -> None:
         GroupDiedError: Its processes die, and starting again does not help.
         FtkitError: It cannot be done.
     """
-    fruitless = 0
+    restarts = Restarts(path, f"{processes} processes")
     while True:
         _forget_words(path)
-        before = checkpoints.newest_step(path)
+        restarts.begin()
         status, died = _run(path, stop, processes)
         reporter = Reporter(path)
         if STATUS_WORDS[reporter.state.word].is_terminal:
@@ -67,12 +60,7 @@ def lead(path: Path, stop: Stop, processes: int) -> None:
         if stop.requested:
             raise StoppedError
         _raise_words(path)
-        newest = checkpoints.newest_step(path)
-        fruitless = 0 if newest > before else fruitless + 1
-        if status == 0 or fruitless > FRUITLESS:
-            raise GroupDiedError(f"{died}, {max(1, fruitless)} times at the same place{reporter.folder.tail()}")
-        where = f"from step {newest}" if newest else "from the beginning"
-        reporter.event(f"{died}: all {processes} processes are started again, {where}", EventLevel.WARNING)
+        restarts.again(reporter, died, helps=status != 0)
 
 
 def _run(path: Path, stop: Stop, processes: int) -> tuple[int, str]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from ftkit.methods import Method
 
+NAME = "huggingface"
+"""The provider's name."""
 _ACCEPTS: dict[type[Method], frozenset[RecordKind]] = {
     Supervised: frozenset({RecordKind.CHAT, RecordKind.PROMPT_COMPLETION, RecordKind.TEXT}),
     DPO: frozenset({RecordKind.PREFERENCE}),

@@ -7,12 +7,12 @@ import sys
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ftkit.errors import ConflictError, NotFoundError
-from ftkit.models import Checkpoint, FineTuningJob, JobStatus, Problem
+from ftkit.models import FineTuningJob, JobStatus, Problem
 from ftkit.providers._disk import remove_tree
 from ftkit.providers._local_jobs.names import ADAPTER, MODEL, TRAINING, VALIDATION, model_name
 from ftkit.providers._local_jobs.provider import LocalProvider
 from ftkit.providers.huggingface import checkpoints
-from ftkit.providers.huggingface.kinds import TunesOpenWeights
+from ftkit.providers.huggingface.kinds import NAME, TunesOpenWeights
 from ftkit.providers.huggingface.problems import problems_of
 from ftkit.providers.huggingface.resolve import absolute
 
@@ -22,9 +22,8 @@ if TYPE_CHECKING:
 
     from huggingface_hub import HfApi
 
-    from ftkit.models import JobRequest
+    from ftkit.models import Checkpoint, JobRequest
 
-_NAME = "huggingface"
 _TRAINER = (sys.executable, "-P", "-m", "ftkit.providers.huggingface.train")  # -P: no module of the user's folder
 
 
@@ -43,7 +42,7 @@ class LocalHuggingFace(TunesOpenWeights, LocalProvider):
     _trainer: ClassVar[tuple[str, ...]] = _TRAINER
 
     def __init__(self, *, jobs_folder: str | os.PathLike[str] | None = None, slots: int | None = None) -> None:
-        super().__init__(_NAME, jobs_folder, slots)
+        super().__init__(NAME, jobs_folder, slots)
 
     # -- what every provider has ---------------------------------------------------------------------------------
 
@@ -77,18 +76,8 @@ class LocalHuggingFace(TunesOpenWeights, LocalProvider):
     def list_checkpoints(self, job_id: str) -> list[Checkpoint]:
         """Lists the checkpoints that are whole, newest first."""
         job, place = self._jobs.get(job_id), self._jobs.place(job_id)
-        request, measured = place.record().request, {row.step: row for row in self.results(job_id)}
-        return [
-            Checkpoint(
-                id=f"{job.id}:step-{mark.step}",
-                job_id=job.id,
-                step=mark.step,
-                model=model_name(request, job.id, mark.step),
-                metrics=measured.get(mark.step),
-                created_at=mark.created_at,
-            )
-            for _, mark in checkpoints.whole(place.path)
-        ]
+        request, marks = place.record().request, [mark for _, mark in checkpoints.whole(place.path)]
+        return checkpoints.told(job.id, marks, self.results(job_id), lambda step: model_name(request, job.id, step))
 
     def delete_model(self, model: str) -> None:
         """Deletes the model of a job with its checkpoints, or one checkpoint. The job itself stays.
@@ -102,9 +91,9 @@ class LocalHuggingFace(TunesOpenWeights, LocalProvider):
         gone = gone or [place / name for name in (MODEL, ADAPTER, checkpoints.FOLDER)]
         job = self._jobs.get(job_id)
         if not job.status.is_terminal and (job.status is not JobStatus.PAUSED or step is None):
-            raise ConflictError(f"job '{job_id}' is still at work", provider=_NAME, hint="Cancel it first.")
+            raise ConflictError(f"job '{job_id}' is still at work", provider=NAME, hint="Cancel it first.")
         if not any(folder.exists() for folder in gone):  # some may be gone already, if we were killed here
-            raise NotFoundError(f"no model '{model}'", provider=_NAME)
+            raise NotFoundError(f"no model '{model}'", provider=NAME)
         for folder in gone:
             remove_tree(folder)
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from ftkit.errors import ConfigurationError
 from ftkit.providers._disk import take
+from ftkit.providers._hub_account import HubAccount
 from ftkit.providers.huggingface.cards import card_of
-from ftkit.providers.huggingface.remote.account import HubAccount
+from ftkit.providers.huggingface.kinds import NAME
 from ftkit.providers.huggingface.resolve import HUB_NAME
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def push(job: Path, model: Path, repo: str, *, private: bool, token: str | None,
     if not HUB_NAME.fullmatch(repo):
         message = f"'{repo[:200]}' can be no name of a repository at the Hub"
         raise ConfigurationError(message, hint="Write owner/name, of letters, digits, '.', '_' and '-'.")
-    account = HubAccount(None, token, hub)
+    account = HubAccount(NAME, None, token, hub)
     full = repo if "/" in repo else f"{account.namespace}/{repo}"
     box = Path(tempfile.mkdtemp(prefix=".push-", dir=job))
     try:
@@ -50,9 +51,6 @@ def push(job: Path, model: Path, repo: str, *, private: bool, token: str | None,
             take(path, box / path.name)
         (box / _CARD).unlink(missing_ok=True)  # a link to the model's own file is not to be written into
         (box / _CARD).write_text(card_of(job, full), encoding="utf-8")
-        api = account.api
-        url = account.insist(lambda: api.create_repo(full, private=private, exist_ok=True))
-        account.insist(lambda: api.upload_folder(repo_id=full, folder_path=box, commit_message="Tuned with ftkit"))
+        return account.push(box, full, "Tuned with ftkit", private=private)
     finally:
         shutil.rmtree(box)
-    return str(url)

@@ -21,11 +21,11 @@ from ftkit.errors import FtkitError
 from ftkit.models import EventLevel
 from ftkit.providers._local_jobs.names import model_name
 from ftkit.providers.huggingface import checkpoints
-from ftkit.providers.huggingface.group import FRUITLESS, GroupDiedError
 from ftkit.providers.huggingface.on_ray.cluster import cluster, gpus_per_worker, require_shared
 from ftkit.providers.huggingface.on_ray.storage import Storage
 from ftkit.providers.huggingface.options import LocalOptions
 from ftkit.providers.huggingface.plan import KEEP
+from ftkit.providers.huggingface.restarts import Restarts
 from ftkit.providers.huggingface.stopping import LostError, Stop, StoppedError
 from ftkit.providers.huggingface.train import main
 
@@ -105,10 +105,10 @@ class _Job:
             raise LostError(f"the Ray cluster is gone: {_first_line(error)}") from error
 
     def _until_done(self, keep: int) -> None:
-        fruitless, attempt = 0, 0
+        restarts, attempt = Restarts(self._path, f"{self._processes} workers"), 0
         while True:
             attempt += 1
-            before = checkpoints.newest_step(self._path)
+            restarts.begin()
             run = _Run(self._reporter, self._stop, self._storage, f"run-{self._reporter.state.run}-{attempt}")
             run.start(self._processes, self._gpus, keep)
             run.follow()
@@ -120,15 +120,7 @@ class _Job:
                 raise FtkitError(run.words)
             died, is_planned = run.how()
             self._storage.bring_all()
-            now = checkpoints.newest_step(self._path)
-            fruitless = 0 if now > before or is_planned else fruitless + 1
-            if run.error is None or fruitless > FRUITLESS:
-                raise GroupDiedError(
-                    f"{died}, {max(1, fruitless)} times at the same place{self._reporter.folder.tail()}"
-                )
-            where = f"from step {now}" if now else "from the beginning"
-            message = f"{died}: all {self._processes} workers are started again, {where}"
-            self._reporter.event(message, EventLevel.WARNING)
+            restarts.again(self._reporter, died, helps=run.error is not None, is_planned=is_planned)
 
 
 class _Run:

@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING
 
 from ftkit.errors import FtkitError
 from ftkit.providers._disk import write_atomically
+from ftkit.providers._hub_account import HubAccount
 from ftkit.providers._local_jobs import JobFolder, JobRecord, JobState, Reporter
 from ftkit.providers._local_jobs.folder import REQUEST, WORDS
 from ftkit.providers._local_jobs.names import TRAINING, VALIDATION
 from ftkit.providers._processes import this_process
-from ftkit.providers.huggingface.remote.account import HubAccount
+from ftkit.providers.huggingface.kinds import NAME
 from ftkit.providers.huggingface.remote.carrying import Cargo
 from ftkit.providers.huggingface.remote.files import HubFiles
 from ftkit.providers.huggingface.remote.results import BRANCH, TOLD, repository_of
@@ -162,7 +163,7 @@ class Carrier:
 def main() -> int:
     """Does the run that the environment tells of, and returns the exit status."""
     record = JobRecord.model_validate_json(os.environ[RECORD])
-    account = HubAccount(os.environ[OWNER], None, None)
+    account = HubAccount(NAME, os.environ[OWNER], None, None)
     try:
         return Carrier(record, int(os.environ[NUMBER]), account).run()
     except FtkitError as error:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from ftkit.providers._hub_account import HubAccount
     from ftkit.providers._local_jobs import JobState
-    from ftkit.providers.huggingface.remote.account import HubAccount
 
 _OUTBOX = "outbox"
 _NOTES = (REQUEST, STATUS, EVENTS)

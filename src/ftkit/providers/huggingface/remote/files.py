@@ -11,12 +11,12 @@ from pydantic import ValidationError
 
 from ftkit.errors import NotFoundError, ProviderError
 from ftkit.models import Page, TrainingFile
-from ftkit.providers.huggingface.remote.account import NAME
+from ftkit.providers.huggingface.kinds import NAME
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ftkit.providers.huggingface.remote.account import HubAccount
+    from ftkit.providers._hub_account import HubAccount
 
 DATA = "data.jsonl"
 """The name of the content, in its repository."""

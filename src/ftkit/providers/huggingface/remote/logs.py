@@ -7,11 +7,12 @@ import time
 from typing import TYPE_CHECKING
 
 from ftkit.errors import NotFoundError, ProviderUnavailableError
+from ftkit.providers.huggingface.kinds import NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ftkit.providers.huggingface.remote.account import HubAccount
+    from ftkit.providers._hub_account import HubAccount
 
 _QUIET_S = 2.0
 _LONGEST_S = 60.0
@@ -59,4 +60,4 @@ def _lines(account: HubAccount, job: str) -> Iterator[str]:
                     return
     except httpx2.ReadTimeout as error:
         if not begun:
-            raise ProviderUnavailableError("the Hub does not answer", provider="huggingface") from error
+            raise ProviderUnavailableError("the Hub does not answer", provider=NAME) from error

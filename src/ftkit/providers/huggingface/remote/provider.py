@@ -9,16 +9,18 @@ from decimal import ROUND_UP, Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
-from ftkit.errors import ConfigurationError, ConflictError, FtkitError, NotFoundError
+from ftkit.errors import ConfigurationError, ConflictError, NotFoundError
 from ftkit.methods import near
-from ftkit.models import Checkpoint, Estimate, FineTuningJob, JobStatus, Page, Problem
+from ftkit.models import Estimate, FineTuningJob, JobStatus, Page, Problem
+from ftkit.providers._hub_account import HubAccount
 from ftkit.providers._local_jobs import JobRecord
+from ftkit.providers._local_jobs.events import events_page, number_of
 from ftkit.providers._local_jobs.files import KeepsFiles
 from ftkit.providers._local_jobs.jobs import job_id as id_of
 from ftkit.providers._local_jobs.metrics import table_of
-from ftkit.providers.huggingface.kinds import TunesOpenWeights
+from ftkit.providers.huggingface import checkpoints
+from ftkit.providers.huggingface.kinds import NAME, TunesOpenWeights
 from ftkit.providers.huggingface.problems import problems_of
-from ftkit.providers.huggingface.remote.account import NAME, HubAccount
 from ftkit.providers.huggingface.remote.carrier import OWNER
 from ftkit.providers.huggingface.remote.files import HubFiles
 from ftkit.providers.huggingface.remote.reading import Reader
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
     from ftkit.models import (
+        Checkpoint,
         JobEvent,
         JobRequest,
         Metrics,
@@ -49,7 +52,6 @@ TIMEOUT = "6h"
 _DEFAULT_HUB = "https://huggingface.co"
 _HOUR = Decimal(3600)
 _CENT = Decimal("0.01")
-_LONGEST_NUMBER = 100
 
 
 class JobsHuggingFace(TunesOpenWeights, KeepsFiles, ServesOnEndpoints):
@@ -103,7 +105,7 @@ class JobsHuggingFace(TunesOpenWeights, KeepsFiles, ServesOnEndpoints):
             message = f"secrets: the environment holds no {', '.join(missing)}"
             raise ConfigurationError(message, hint="Name variables that are set here; their values go along.")
         self._command = command(dependencies)
-        self._account = HubAccount(namespace, token, hub)
+        self._account = HubAccount(NAME, namespace, token, hub)
         self._flavor, self._timeout, self._image = flavor, str(timeout), image or IMAGE
         self._secrets = tuple(secrets)
         self._runs = HubRuns(self._account)
@@ -134,7 +136,7 @@ class JobsHuggingFace(TunesOpenWeights, KeepsFiles, ServesOnEndpoints):
         Raises:
             ConfigurationError: The Hub has no such hardware; nothing was sent.
         """
-        self._require_flavor()
+        self._price_per_hour()
         return self._files.add(path, key)
 
     def create_job(self, request: JobRequest, key: str) -> FineTuningJob:
@@ -234,12 +236,9 @@ class JobsHuggingFace(TunesOpenWeights, KeepsFiles, ServesOnEndpoints):
 
     def list_events(self, job_id: str, after: str | None, limit: int) -> Page[JobEvent]:
         """Lists what happened, oldest first, while the job runs as well."""
-        if after is not None and (not after.isascii() or not after.isdigit() or len(after) > _LONGEST_NUMBER):
-            raise NotFoundError(f"no event '{after[:80]}' in job '{job_id}'", provider=NAME)
+        number = number_of(after, job_id, NAME)
         events = self._reader.events(self._runs.of(job_id))
-        rest = [event for event in events if int(event.id) > int(after or 0)]
-        page = tuple(rest[:limit])
-        return Page(items=page, next=page[-1].id if len(rest) > limit else None)
+        return events_page((event for event in events if int(event.id) > number), limit)
 
     def results(self, job_id: str) -> list[Metrics]:
         """Returns one row a step, with what was measured on the training and the validation file."""
@@ -250,18 +249,8 @@ class JobsHuggingFace(TunesOpenWeights, KeepsFiles, ServesOnEndpoints):
         runs = self._runs.of(job_id)
         repository = self._reader.repository(runs)
         marks = repository.checkpoints()
-        measured = {row.step: row for row in table_of(self._reader.events(runs))} if marks else {}
-        return [
-            Checkpoint(
-                id=f"{job_id}:step-{mark.step}",
-                job_id=job_id,
-                step=mark.step,
-                model=f"{repository.name}:step-{mark.step}",
-                metrics=measured.get(mark.step),
-                created_at=mark.created_at,
-            )
-            for mark in marks
-        ]
+        measured = table_of(self._reader.events(runs)) if marks else []
+        return checkpoints.told(job_id, marks, measured, lambda step: f"{repository.name}:step-{step}")
 
     def delete_model(self, model: str) -> None:
         """Deletes the repository of a job: its model, and its checkpoints. The job itself stays known.
@@ -284,8 +273,7 @@ class JobsHuggingFace(TunesOpenWeights, KeepsFiles, ServesOnEndpoints):
     def estimate(self, request: JobRequest, tokens: int | None) -> Estimate:
         """Returns the most that one run can cost, until its timeout; it costs no more once it has ended."""
         del request
-        self._require_flavor()
-        price = self._runs.price_per_hour(self._flavor)
+        price = self._price_per_hour()
         source = f"at most: {self._flavor} for {self._timeout}, by the Hub's own list of prices"
         return Estimate(tokens=tokens, cost=self._bound(price), source=source, as_of=datetime.now(UTC).date())
 
@@ -306,7 +294,7 @@ class JobsHuggingFace(TunesOpenWeights, KeepsFiles, ServesOnEndpoints):
     def _start(self, job: str, number: int, record: JobRecord) -> Run:
         """Asks for a run, once, after all that costs nothing, and after its price was told."""
         account = self._account
-        self._require_flavor()
+        price = self._price_per_hour()
         environment = {CODE: send_code(account), OWNER: account.namespace, "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
         if account.api.endpoint != _DEFAULT_HUB:
             environment["HF_ENDPOINT"] = account.api.endpoint
@@ -318,12 +306,11 @@ class JobsHuggingFace(TunesOpenWeights, KeepsFiles, ServesOnEndpoints):
             secrets={"HF_TOKEN": account.token, **{name: os.environ[name] for name in self._secrets}},
             environment=environment,
         )
-        self._announce(job)
+        self._announce(job, price)
         return self._runs.start(job, number, record, order)
 
-    def _announce(self, job: str) -> None:
+    def _announce(self, job: str, price: Decimal | None) -> None:
         """Tells what a run costs before it does."""
-        price = self._runs.price_per_hour(self._flavor)
         if price is None:
             costs = "a price that ftkit does not know (https://huggingface.co/pricing)"
         else:
@@ -336,22 +323,17 @@ class JobsHuggingFace(TunesOpenWeights, KeepsFiles, ServesOnEndpoints):
             job,
         )
 
-    def _require_flavor(self) -> None:
-        """Refuses hardware that the Hub does not have, where it says what it has.
+    def _price_per_hour(self) -> Decimal | None:
+        """Asks what the hardware costs, in USD an hour; None if the Hub does not say.
 
         Raises:
-            ConfigurationError: There is none of that name.
+            ConfigurationError: The Hub says what it has, and has none of that name.
         """
-        if self._flavors and self._flavor not in self._flavors:
-            message = f"the Hub has no flavor '{self._flavor}'{near(self._flavor, self._flavors)}"
-            raise ConfigurationError(message, hint=f"It has: {', '.join(self._flavors)}.")
-
-    @cached_property
-    def _flavors(self) -> list[str]:
-        try:
-            return self._runs.flavors()
-        except FtkitError:  # the Hub itself refuses what it does not have
-            return []
+        prices = self._runs.prices()
+        if prices and self._flavor not in prices:
+            message = f"the Hub has no flavor '{self._flavor}'{near(self._flavor, prices)}"
+            raise ConfigurationError(message, hint=f"It has: {', '.join(prices)}.")
+        return prices.get(self._flavor)
 
     def _bound(self, price: Decimal | None) -> Decimal | None:
         if price is None or self._seconds is None:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ftkit.errors import FtkitError
 from ftkit.models import FineTuningJob, JobEvent, JobStatus
 from ftkit.providers._asked import asked_of
-from ftkit.providers.huggingface.remote.account import NAME
+from ftkit.providers.huggingface.kinds import NAME
 from ftkit.providers.huggingface.remote.results import JobRepository, events_in_log, repository_of, words_in_log
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ftkit.providers._hub_account import HubAccount
     from ftkit.providers._local_jobs import JobState
-    from ftkit.providers.huggingface.remote.account import HubAccount
     from ftkit.providers.huggingface.remote.runs import HubRuns, Run
 
 _GOING: Mapping[str, JobStatus] = {"SCHEDULING": JobStatus.QUEUED, "RUNNING": JobStatus.RUNNING}
@@ -134,6 +134,5 @@ class Reader:
             words = words_in_log(self._runs.log(run))
         except FtkitError:  # that it ended is known without them
             words = []
-        return "".join(
-            [told, *(f"\n  {self._account.hide(line)}" for line in (["the end of its log:", *words] if words else []))]
-        )
+        shown = ["the end of its log:", *words] if words else []
+        return told + "".join(f"\n  {self._account.hide(line)}" for line in shown)

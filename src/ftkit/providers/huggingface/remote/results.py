@@ -13,13 +13,13 @@ from ftkit.models import JobEvent
 from ftkit.providers._local_jobs import JobState
 from ftkit.providers._local_jobs.folder import EVENTS, STATUS
 from ftkit.providers.huggingface import checkpoints
-from ftkit.providers.huggingface.remote.account import NAME
+from ftkit.providers.huggingface.kinds import NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from ftkit.models import JobRequest
-    from ftkit.providers.huggingface.remote.account import HubAccount
+    from ftkit.providers._hub_account import HubAccount
 
 BRANCH = "training"
 """Where the job's folder is; `main` is the tuned model."""

@@ -6,13 +6,15 @@ import json
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import ValidationError
 
 from ftkit.errors import FtkitError, NotFoundError
-from ftkit.providers._hub import per_hour
+from ftkit.providers._hub import prices_of
 from ftkit.providers._local_jobs import JobRecord
+from ftkit.providers._local_jobs.folder import JOB_ID, Want
+from ftkit.providers.huggingface.kinds import NAME
 from ftkit.providers.huggingface.remote.logs import log_of
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
     from huggingface_hub import JobInfo
 
-    from ftkit.providers.huggingface.remote.account import HubAccount
+    from ftkit.providers._hub_account import HubAccount
 
 RECORD = "FTKIT_JOB"
 """Environment variable: what was asked for, as JSON."""
@@ -29,14 +31,11 @@ NUMBER = "FTKIT_RUN"
 """Environment variable: which of the job's runs it is, from 1."""
 FLAVOR = "FTKIT_FLAVOR"
 """Environment variable: the hardware it runs on."""
-JOB_ID = re.compile(r"ftjob-[0-9a-f]{24}")
 _JOB, _RUN, _WANT, _MODEL = "ftkit-job", "ftkit-run", "ftkit-want", "ftkit-model"
 """Labels. The Hub lets them hold letters, digits, '-' and '_', up to 100; the key itself is in the record."""
 _GONE = "deleted"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _TIMEOUT = re.compile(r"(\d+(?:\.\d+)?)([smhd]?)")
-
-Want = Literal["paused", "cancelled"]
 
 
 @dataclass(frozen=True)
@@ -54,8 +53,6 @@ class Run:
         created_at: When it was asked for.
         started_at: When it began.
         finished_at: When it ended.
-        flavor: Its hardware.
-        url: Where a person finds it.
     """
 
     id: str
@@ -68,8 +65,6 @@ class Run:
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
-    flavor: str
-    url: str
 
     @property
     def want(self) -> str | None:
@@ -156,9 +151,9 @@ class HubRuns:
             )
             return _run(info, account.hide)
 
-    def wish(self, run: Run, want: Want | None) -> None:
+    def wish(self, run: Run, want: Want) -> None:
         """Notes on a run what is wanted of it, for all who look."""
-        self._label(run, {**{k: v for k, v in run.labels.items() if k != _WANT}, **({_WANT: want} if want else {})})
+        self._label(run, {**run.labels, _WANT: want})
 
     def note_deleted(self, run: Run) -> None:
         """Notes on a run that its model was deleted."""
@@ -173,21 +168,13 @@ class HubRuns:
         """Returns what a run has printed so far; nothing if the Hub does not tell."""
         return log_of(self._account, run.id)
 
-    def price_per_hour(self, flavor: str) -> Decimal | None:
-        """Asks what hardware costs, in USD an hour; None if the Hub does not say."""
+    def prices(self) -> dict[str, Decimal | None]:
+        """Asks what all hardware costs, in USD an hour; nothing if the Hub does not say."""
         try:
             with self._account.asked():
-                for each in self._account.api.list_jobs_hardware():
-                    if each.name == flavor:
-                        return per_hour(each.unit_cost_usd, each.unit_label)
+                return prices_of(self._account.api.list_jobs_hardware())
         except FtkitError:  # a training that can be had is not refused for that
-            return None
-        return None
-
-    def flavors(self) -> list[str]:
-        """Asks for the names of all hardware."""
-        with self._account.asked():
-            return [each.name for each in self._account.api.list_jobs_hardware()]
+            return {}
 
     def _label(self, run: Run, labels: Mapping[str, str]) -> None:
         account, api = self._account, self._account.api
@@ -226,8 +213,6 @@ def _run(info: JobInfo, hide: Callable[[str], str]) -> Run:
         created_at=info.created_at or datetime.fromtimestamp(0, UTC),
         started_at=info.started_at,
         finished_at=info.finished_at,
-        flavor=str(getattr(info.flavor, "value", info.flavor)),
-        url=info.url,
     )
 
 
@@ -240,4 +225,4 @@ def _record(environment: Mapping[str, Any]) -> JobRecord | None:
 
 def _no_job(job: str) -> NotFoundError:
     message = f"there is no job {job[:80]!r}".replace("\0", "")
-    return NotFoundError(message, provider="huggingface", hint="client.list_jobs() names those there are.")
+    return NotFoundError(message, provider=NAME, hint="client.list_jobs() names those there are.")

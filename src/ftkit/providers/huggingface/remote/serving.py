@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import ConflictError, NotFoundError, UnsupportedError
 from ftkit.models import Checkpoint, FineTuningJob, JobStatus
-from ftkit.providers.huggingface.remote.account import NAME
+from ftkit.providers._local_jobs.folder import JOB_ID
+from ftkit.providers.huggingface.kinds import NAME
 from ftkit.providers.huggingface.remote.results import job_of_model
-from ftkit.providers.huggingface.remote.runs import JOB_ID
 from ftkit.providers.huggingface.resolve import is_folder, model_problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ftkit.models import ChatChunk, ChatMessage, ChatOptions, ChatReply, Deployment
+    from ftkit.providers._hub_account import HubAccount
     from ftkit.providers.huggingface.endpoints import HubEndpoints
-    from ftkit.providers.huggingface.remote.account import HubAccount
 
 
 class ServesOnEndpoints:
@@ -100,4 +100,4 @@ class ServesOnEndpoints:
     def _endpoints(self) -> HubEndpoints:
         from ftkit.providers.huggingface.endpoints import HubEndpoints
 
-        return HubEndpoints(self._account.api, self._account.token, self._account.namespace, self.identity())
+        return HubEndpoints(self._account, self.identity())

@@ -18,7 +18,7 @@ from ftkit.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ftkit.providers.huggingface.remote.account import HubAccount
+    from ftkit.providers._hub_account import HubAccount
 
 IMAGE = "ghcr.io/astral-sh/uv:python3.12-bookworm"
 """Where nothing else is asked for: what huggingface_hub itself takes for scripts with dependencies (2.4)."""

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlsplit
 
-from ftkit.errors import ConfigurationError, NotFoundError
+from ftkit.errors import ConfigurationError
 from ftkit.providers._disk import disk_errors
 from ftkit.providers._http_errors import plain
 from ftkit.providers._hub import client_and_token, hub_asked
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from huggingface_hub import HfApi
 
-NAME = "huggingface"
-"""The provider's name."""
 T = TypeVar("T")
 _OWNER = re.compile(r"\w(?:[\w.-]{0,94}\w)?", re.ASCII)
 
@@ -32,6 +30,7 @@ class HubAccount:
     """Who asks the Hub.
 
     Args:
+        provider: Name of the provider.
         namespace: The user or organisation that owns, and pays for, what is made; the token's own if None.
         token: A token of the Hub that may write; HF_TOKEN, or that of `hf auth login`, if None.
         hub: A ready-made client of huggingface_hub, in place of `token`.
@@ -42,10 +41,11 @@ class HubAccount:
         MissingExtraError: huggingface_hub is not installed.
     """
 
-    def __init__(self, namespace: str | None, token: str | None, hub: HfApi | None) -> None:
+    def __init__(self, provider: str, namespace: str | None, token: str | None, hub: HfApi | None) -> None:
         if namespace is not None and not _OWNER.fullmatch(namespace):
             raise ConfigurationError(f"'{namespace[:100]}' is no name of a user or organisation of the Hub")
-        self.api, self.token = client_and_token(NAME, hub, token)
+        self.api, self.token = client_and_token(provider, hub, token)
+        self._provider = provider
         self._given = namespace
 
     @property
@@ -69,7 +69,7 @@ class HubAccount:
     @contextmanager
     def asked(self) -> Generator[None]:
         """Limits what is asked in it, and turns what goes wrong into errors of ours. See `hub_asked`."""
-        with hub_asked(NAME, self.hide):
+        with hub_asked(self._provider, self.hide):
             yield
 
     def ask(self, call: Callable[[], T]) -> T:
@@ -106,7 +106,7 @@ class HubAccount:
         """
         fetch = cast("Callable[..., str]", self.api.hf_hub_download)  # pyright: ignore[reportUnknownMemberType]
         source = Path(self.insist(lambda: fetch(repo, name, repo_type=repo_type)))
-        with disk_errors(NAME, "the file could not be written", path.parent):
+        with disk_errors(self._provider, "the file could not be written", path.parent):
             partial = path.with_name(f".{path.name}.partial")
             try:
                 shutil.copyfile(source, partial)
@@ -114,9 +114,15 @@ class HubAccount:
             finally:
                 partial.unlink(missing_ok=True)
 
-    def exists(self, call: Callable[[], T]) -> T | None:
-        """Asks for something that may not be there; None if the Hub says that it is not."""
-        try:
-            return self.ask(call)
-        except NotFoundError:
-            return None
+    def push(self, folder: Path, repo: str, message: str, *, private: bool = True) -> str:
+        """Puts a folder into a repository of a model, in one commit, and returns its address.
+
+        Args:
+            folder: The folder. What the Hub has of it already is not sent again.
+            repo: The repository, which is made if need be.
+            message: What the commit is called.
+            private: Whether only the owner sees it, where it is made now.
+        """
+        url = self.insist(lambda: self.api.create_repo(repo, private=private, exist_ok=True))
+        self.insist(lambda: self.api.upload_folder(repo_id=repo, folder_path=folder, commit_message=message))
+        return str(url)
