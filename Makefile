@@ -10,11 +10,12 @@ export TOKENIZERS_PARALLELISM ?= false
 export HF_HUB_DISABLE_TELEMETRY ?= 1
 export NO_MKDOCS_2_WARNING ?= 1
 
-.PHONY: demo test check full format clean clean-demo benchmarks docs help
+.PHONY: demo test check chaos full format clean clean-demo benchmarks docs help
 help:
 	@echo "make demo    a real fine-tuning on this machine, end to end, offline"
 	@echo "make test    the tests"
 	@echo "make check   format, lint, types, layers, documentation"
+	@echo "make chaos   all attacks on the promise that nothing is paid twice, lost or told, and what they came to"
 	@echo "make full    all that is slow besides: benchmarks, long tests"
 
 $(VENV)/bin/python:
@@ -46,8 +47,17 @@ check: $(VENV)/.dev
 	@$(BIN)/lint-imports
 	@$(BIN)/mkdocs build --strict --quiet --site-dir site
 
-full: check test benchmarks
-	@$(BIN)/python -m pytest -m full
+# What the attacks came to is a line each in this file; the table is made of it, also where one of them failed.
+chaos: $(VENV)/.dev
+	@rm -f .chaos.jsonl
+	@status=0; \
+	FTKIT_CHAOS=all FTKIT_CHAOS_REPORT=$(CURDIR)/.chaos.jsonl \
+		$(BIN)/python -m pytest -m attack -n 2 --dist loadgroup || status=1; \
+	$(BIN)/python -m ftkit.testing.tally .chaos.jsonl || status=1; \
+	exit $$status
+
+full: check test benchmarks chaos
+	@$(BIN)/python -m pytest -m "full and not attack"
 
 benchmarks: $(VENV)/.dev
 	@$(BIN)/python benchmarks/overhead.py

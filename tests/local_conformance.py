@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar
 
 import pytest
-from local_witness import IDLE_TRAINER, FolderWitness
+from local_witness import IDLE_TRAINER, FolderWitness, end_all_below
 
 from ftkit import Supervised
 from ftkit.models import JobRequest, JobStatus, TrainingFile
-from ftkit.testing import ProviderConformance
+from ftkit.testing import ProviderAttacks, ProviderConformance, ProviderHooks
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -35,7 +35,7 @@ def a_quiet_machine(token: str) -> Generator[None]:
         yield
 
 
-class LocalConformance(ProviderConformance):
+class LocalHooks(ProviderHooks):
     """A subclass has `make_provider`, `impossible_requests`, and a fixture `model` beside it."""
 
     words: ClassVar[Mapping[str, JobStatus]]
@@ -68,3 +68,19 @@ class LocalConformance(ProviderConformance):
 
     def deploy_options(self) -> Mapping[str, object]:
         return {"threads": 1}
+
+
+class LocalConformance(LocalHooks, ProviderConformance):
+    """The kit."""
+
+
+class LocalUnderAttack(LocalHooks, ProviderAttacks):
+    """The attacks. There is no line to break: what a create reaches is a folder, and a process that it starts."""
+
+    sample = 12
+    deploy_sample = 2  # each starts a server that loads a model
+    orders = 1  # each job is a process
+
+    def tidy(self, provider: Provider, job_id: str) -> None:
+        del provider
+        end_all_below(self.folder / job_id)

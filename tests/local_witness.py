@@ -70,6 +70,9 @@ class FolderWitness:
     def creates(self) -> int:
         return self.jobs()
 
+    def uploads(self) -> int:
+        return len(list(self._folder.glob("files/file-*.json")))
+
     def set_status(self, job_id: str, word: str) -> None:
         place = self._folder / job_id
         until(lambda: self._status(place)["word"] == "running", "its process does not begin")
@@ -93,6 +96,10 @@ class FolderWitness:
 
     def known_status_words(self) -> Mapping[str, JobStatus]:
         return self._words
+
+    def deployments(self) -> int:
+        """Counts the processes that serve a model, whatever the provider knows of them."""
+        return len(those_below(self._folder / "deployments"))
 
     def secrets(self) -> Sequence[str]:
         return self._secrets

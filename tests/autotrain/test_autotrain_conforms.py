@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from autotrain_tools import HF_TOKEN
-from local_conformance import IDLE, LocalConformance
+from local_conformance import IDLE, LocalConformance, LocalHooks, LocalUnderAttack
 
 from ftkit import DPO, LoRA, Supervised
 from ftkit.models import JobStatus
 from ftkit.providers.autotrain import AutoTrainProvider
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ftkit.models import JobRequest, TrainingFile
 
@@ -25,7 +26,7 @@ class Quick(AutoTrainProvider):
     _trainer: ClassVar[tuple[str, ...]] = IDLE
 
 
-class TestAutoTrain(LocalConformance):
+class AutoTrainHooks(LocalHooks):
     token = HF_TOKEN
     words: ClassVar = {
         "queued": JobStatus.QUEUED,
@@ -50,3 +51,15 @@ class TestAutoTrain(LocalConformance):
             {"suffix": "no spaces"},
         ]
         return [good.model_copy(update=change) for change in changes]
+
+
+class TestAutoTrain(AutoTrainHooks, LocalConformance):
+    pass
+
+
+@pytest.mark.full  # it does what `huggingface` does, whose attacks are always run
+class TestAutoTrainUnderAttack(AutoTrainHooks, LocalUnderAttack):
+
+    def elsewhere(self, url: str | None) -> Callable[[], AutoTrainProvider]:
+        del url
+        return partial(Quick, jobs_folder=self.folder, slots=20, python=sys.executable)

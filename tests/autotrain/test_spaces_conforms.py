@@ -5,25 +5,27 @@ In place of AutoTrain, which takes ten seconds to start, is one that makes the s
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
-from hub_standin import RESET, TOKEN
+from hub_standin import RESET, TOKEN, USER
 from hubs.wire import online
-from spaces_tools import MODEL, quick_python, spaces_of, standing
+from huggingface_hub import HfApi
+from spaces_tools import MODEL, quick_python, standing
 
 from ftkit import DPO, Supervised
 from ftkit.models import JobRequest, JobStatus, TrainingFile
-from ftkit.testing import ProviderConformance
+from ftkit.providers.autotrain.spaces import AutoTrainSpaces
+from ftkit.testing import ProviderAttacks, ProviderConformance, ProviderHooks
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
     from pathlib import Path
 
     from hub_standin import HubStandIn
 
     from ftkit.provider import Provider
-    from ftkit.providers.autotrain.spaces import AutoTrainSpaces
 
 WORDS = {
     "BUILDING": JobStatus.QUEUED,
@@ -76,7 +78,13 @@ class HubWitness:
         self._hub.space(job_id).logs["run"].append(message)
 
 
-class TestAutoTrainSpaces(ProviderConformance):
+def spaces_at(url: str, python: Path, jobs_folder: Path) -> AutoTrainSpaces:
+    """Makes the provider for a stand-in at an address; to be pickled by its name."""
+    hub = HfApi(endpoint=url, token=TOKEN)
+    return AutoTrainSpaces(backend="spaces-t4-small", username=USER, hub=hub, python=python, jobs_folder=jobs_folder)
+
+
+class SpacesHooks(ProviderHooks):
     hub: HubStandIn
     folder: Path
 
@@ -88,7 +96,7 @@ class TestAutoTrainSpaces(ProviderConformance):
             yield self.make_provider()
 
     def make_provider(self) -> AutoTrainSpaces:
-        return spaces_of(self.hub, quick_python(self.folder / "bin"), jobs_folder=self.folder / "jobs")
+        return spaces_at(self.hub.url, quick_python(self.folder / "bin"), self.folder / "jobs")
 
     def make_witness(self, provider: Provider) -> HubWitness:
         del provider
@@ -106,3 +114,20 @@ class TestAutoTrainSpaces(ProviderConformance):
             good.model_copy(update={"provider_options": {"push_to_hub": "me/model"}}),
             good.model_copy(update={"provider_options": {"quantization": "int4"}}),
         ]
+
+
+class TestAutoTrainSpaces(SpacesHooks, ProviderConformance):
+    pass
+
+
+class TestAutoTrainSpacesUnderAttack(SpacesHooks, ProviderAttacks):
+    sample: ClassVar[int] = 8
+
+    def vendor_url(self) -> str:
+        return self.hub.url
+
+    def elsewhere(self, url: str | None) -> Callable[[], AutoTrainSpaces]:
+        return partial(spaces_at, url or "", self.folder / "bin" / "python", self.folder / "jobs")
+
+    def creates(self, method: str, path: str, body: bytes) -> bool:
+        return (method, path) == ("POST", "/api/repos/create") and b'"space"' in body

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from hf_tools import HF_TOKEN
-from local_conformance import IDLE, LocalConformance
+from local_conformance import IDLE, LocalConformance, LocalHooks, LocalUnderAttack
 
 from ftkit import DPO, LoRA, Supervised
 from ftkit.models import JobStatus
 from ftkit.providers.huggingface.local import LocalHuggingFace
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ftkit.models import JobRequest, TrainingFile
 
@@ -24,7 +25,7 @@ class Quick(LocalHuggingFace):
     _trainer: ClassVar[tuple[str, ...]] = IDLE
 
 
-class TestLocal(LocalConformance):
+class HuggingFaceHooks(LocalHooks):
     token = HF_TOKEN
     words: ClassVar = {
         "queued": JobStatus.QUEUED,
@@ -52,3 +53,13 @@ class TestLocal(LocalConformance):
             {"suffix": "no spaces"},
         ]
         return [good.model_copy(update=change) for change in changes]
+
+
+class TestLocal(HuggingFaceHooks, LocalConformance):
+    pass
+
+
+class TestLocalUnderAttack(HuggingFaceHooks, LocalUnderAttack):
+    def elsewhere(self, url: str | None) -> Callable[[], LocalHuggingFace]:
+        del url
+        return partial(Quick, jobs_folder=self.folder, slots=20)

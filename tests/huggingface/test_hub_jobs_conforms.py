@@ -5,20 +5,23 @@ What a carrier would leave at the Hub the witness leaves there: no job is run.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
 
+import huggingface_hub
 import pytest
-from hub_tools import METHOD, MODEL, TOKEN, USER, a_hub, event_line, leave, repository
+from hub_tools import METHOD, MODEL, TOKEN, USER, a_hub, event_line, leave, put_model, repository
 from hubs.endpoints import EndpointsStandIn
 from hubs.standin import RESET
+from huggingface_hub import HfApi
 
 from ftkit import DPO
 from ftkit.models import JobRequest, JobStatus, TrainingFile
 from ftkit.providers.huggingface.remote.provider import JobsHuggingFace
-from ftkit.testing import ProviderConformance
+from ftkit.testing import ProviderAttacks, ProviderConformance, ProviderHooks
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
     from pathlib import Path
 
     from hub_tools import HubStandIn
@@ -74,7 +77,17 @@ class HubWitness:
         return next(run for run in self._hub.jobs.values() if run.labels["ftkit-job"] == job_id)
 
 
-class TestHuggingFaceJobs(ProviderConformance):
+def jobs_at(url: str, endpoints: str = "") -> JobsHuggingFace:
+    """Makes the provider for a stand-in at an address; to be pickled by its name."""
+    if endpoints:
+        huggingface_hub.constants.INFERENCE_ENDPOINTS_ENDPOINT = endpoints
+    made = JobsHuggingFace(hub=HfApi(endpoint=url, token=TOKEN), flavor="cpu-basic", namespace=USER)
+    made.settle_s = 0.1
+    made._endpoints._poll_s = 0.02
+    return made
+
+
+class JobsHooks(ProviderHooks):
     hub: HubStandIn
     endpoints: EndpointsStandIn
 
@@ -89,10 +102,7 @@ class TestHuggingFaceJobs(ProviderConformance):
         self.endpoints.stop()
 
     def make_provider(self) -> JobsHuggingFace:
-        made = JobsHuggingFace(hub=self.hub.api(), flavor="cpu-basic", namespace=USER)
-        made.settle_s = 0.1
-        made._endpoints._poll_s = 0.02
-        return made
+        return jobs_at(self.hub.url)
 
     def make_witness(self, provider: Provider) -> HubWitness:
         del provider
@@ -110,3 +120,27 @@ class TestHuggingFaceJobs(ProviderConformance):
             good.model_copy(update={"provider_options": {"processes": 3}}),
             good.model_copy(update={"suffix": "no suffix!"}),
         ]
+
+
+class TestHuggingFaceJobs(JobsHooks, ProviderConformance):
+    pass
+
+
+class TestHuggingFaceJobsUnderAttack(JobsHooks, ProviderAttacks):
+    sample: ClassVar[int] = 10
+    deploy_sample: ClassVar[int] = 2
+
+    @pytest.fixture(autouse=True)
+    def _base(self, provider: Provider, model: Path) -> None:
+        del provider  # it has set up the Hub
+        put_model(self.hub, model)
+
+    def vendor_url(self) -> str:
+        return self.hub.url
+
+    def elsewhere(self, url: str | None) -> Callable[[], JobsHuggingFace]:
+        return partial(jobs_at, url or "", f"{self.endpoints.url}/v2")
+
+    def creates(self, method: str, path: str, body: bytes) -> bool:
+        del body
+        return method == "POST" and path == f"/api/jobs/{USER}"

@@ -29,6 +29,13 @@ class NoCredential:
         raise AssertionError(scopes)
 
 
+def management_at(url: str) -> CognitiveServicesManagementClient:
+    """A client of the stand-in at an address."""
+    return CognitiveServicesManagementClient(
+        NoCredential(), "sub", base_url=url, authentication_policy=SansIOHTTPPolicy(), retry_total=0
+    )
+
+
 class ArmVendor:
     """Knows deployments by name.
 
@@ -50,9 +57,7 @@ class ArmVendor:
         threading.Thread(target=self._server.serve_forever, args=(POLL_S,), daemon=True).start()
 
     def client(self) -> CognitiveServicesManagementClient:
-        return CognitiveServicesManagementClient(
-            NoCredential(), "sub", base_url=self.url, authentication_policy=SansIOHTTPPolicy(), retry_total=0
-        )
+        return management_at(self.url)
 
     def stop(self) -> None:
         self._server.shutdown()

@@ -9,7 +9,7 @@ from wire_vendor import KEY, WireVendor
 
 from ftkit import JobRequest, JobStatus, Supervised, TrainingFile
 from ftkit.providers.openai import OpenAIProvider
-from ftkit.testing import ProviderConformance
+from ftkit.testing import ProviderConformance, ProviderHooks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,6 +50,9 @@ class WireWitness:
     def known_status_words(self) -> Mapping[str, JobStatus]:
         return WORDS
 
+    def uploads(self) -> int:
+        return len(self._vendor.files)
+
     def secrets(self) -> Sequence[str]:
         return [KEY]
 
@@ -63,7 +66,7 @@ class WireWitness:
         self._vendor.add_event(job_id, message)
 
 
-class TestOpenAI(ProviderConformance):
+class OpenAIHooks(ProviderHooks):
     def make_provider(self) -> OpenAIProvider:
         self.vendor = WireVendor()
         return OpenAIProvider(self.vendor.client())
@@ -87,3 +90,7 @@ class TestOpenAI(ProviderConformance):
             good.model_copy(update={"metadata": {"x": "y" * 513}}),
             good.model_copy(update={"provider_options": {"integrations": []}}),
         ]
+
+
+class TestOpenAI(OpenAIHooks, ProviderConformance):
+    pass

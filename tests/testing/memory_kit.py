@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ftkit.models import ChatChunk, Estimate, JobRequest, JobStatus, Lifecycle, Metrics, Page, Supervised, TrainingFile
-from ftkit.testing import MemoryProvider, MemoryVendor, ProviderConformance
+from ftkit.testing import MemoryProvider, MemoryVendor, ProviderAttacks, ProviderConformance, ProviderHooks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -43,6 +43,9 @@ class MemoryWitness:
             "failed": JobStatus.FAILED,
             "cancelled": JobStatus.CANCELLED,
         }
+
+    def uploads(self) -> int:
+        return self._vendor.calls["create_file"]
 
     def secrets(self) -> Sequence[str]:
         return [API_KEY]
@@ -98,7 +101,7 @@ class GiftedProvider(MemoryProvider):
         yield ChatChunk(text="", finish_reason="stop")
 
 
-class MemoryConformance(ProviderConformance):
+class MemoryHooks(ProviderHooks):
     """What all the subclasses here share."""
 
     provider_class: ClassVar[type[MemoryProvider]] = MemoryProvider
@@ -119,3 +122,11 @@ class MemoryConformance(ProviderConformance):
         labelled = self.request(training_file).model_copy(update={"metadata": {"team": "blue"}})
         wrong = self.request(training_file).model_copy(update={"provider_options": {"priority": "at once"}})
         return [labelled, wrong]
+
+
+class MemoryConformance(MemoryHooks, ProviderConformance):
+    """The kit."""
+
+
+class MemoryUnderAttack(MemoryHooks, ProviderAttacks):
+    """The attacks that need no other process: the vendor lives in this one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from memory_kit import GiftedProvider, MemoryConformance
+from memory_kit import GiftedProvider, MemoryConformance, MemoryUnderAttack
 
 
 class TestMemory(MemoryConformance):
@@ -15,3 +15,7 @@ class TestMemoryWithLaggingLists(MemoryConformance):
 
 class TestGifted(MemoryConformance):
     provider_class = GiftedProvider
+
+
+class TestMemoryUnderAttack(MemoryUnderAttack):
+    pass

@@ -20,13 +20,11 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-import json
 import math
 import re
 import time
-from abc import ABC, abstractmethod
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
 
 import pytest
 from pydantic import BaseModel
@@ -73,10 +71,11 @@ from ftkit.provider import (
 )
 from ftkit.testing import _rules as rules
 from ftkit.testing._rules import must
+from ftkit.testing.hooks import ProviderHooks
 from ftkit.testing.witness import AddsEvents, CountsRequests, LosesReplies, Witness
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from ftkit.models import Page
@@ -90,96 +89,19 @@ _NO_OPTION = "ftkit_no_such_option"
 _HELLO = (ChatMessage(role="user", content="Hello"),)
 
 
-class ProviderConformance(ABC):
+class ProviderConformance(ProviderHooks, kit=True):
     """The checks. Subclass it as `TestSomething`, and say how the provider and its witness are made.
 
     Each check gets a provider of its own, on a vendor's side where there are no jobs yet. To tidy up afterwards,
     override the fixture `provider` with one that yields.
 
     Attributes:
-        expected_failures: Name of a check -> the reason why this provider fails it.
         jobs_to_list: How many jobs are made to see how they are listed.
         deploy_timeout_s: How long a deployment may take until it answers.
     """
 
-    expected_failures: ClassVar[Mapping[str, str]] = {}
     jobs_to_list: ClassVar[int] = 3
     deploy_timeout_s: ClassVar[float] = 60.0
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Refuses a class that overrides a check, and marks the expected failures.
-
-        Raises:
-            TypeError: A check is overridden, or an expected failure names none, or gives no reason.
-        """
-        super().__init_subclass__(**kwargs)
-        checks = {name: check for name, check in vars(ProviderConformance).items() if name.startswith("test_")}
-        for base in cls.__mro__:
-            foreign = base is cls or not issubclass(base, ProviderConformance)
-            for name in checks.keys() & vars(base).keys() if foreign else ():
-                raise TypeError(f"{base.__name__} overrides {name}: name it in expected_failures, with the reason")
-        for name, reason in cls.expected_failures.items():
-            if name not in checks or not reason.strip():
-                raise TypeError(f"expected_failures[{name!r}] must name a check of the kit, and give the reason")
-        for name, check in checks.items():
-            expected = name in cls.expected_failures
-            setattr(cls, name, _expected_to_fail(check, cls.expected_failures[name]) if expected else check)
-
-    # -- what the author supplies --------------------------------------------------------------------------------
-
-    @abstractmethod
-    def make_provider(self) -> Provider:
-        """Returns a provider on a vendor's side where there are no jobs yet."""
-
-    @abstractmethod
-    def make_witness(self, provider: Provider) -> Witness:
-        """Returns an independent view of that vendor's side."""
-
-    @abstractmethod
-    def request(self, training_file: TrainingFile) -> JobRequest:
-        """Returns a request that the provider takes."""
-
-    def training_path(self, folder: Path) -> Path:
-        """Writes a file that `request` can train on, in the provider's layout; a small chat file by default."""
-        path = folder / "train.jsonl"
-        rows = [
-            {"messages": [{"role": "user", "content": f"{n}?"}, {"role": "assistant", "content": f"{n}."}]}
-            for n in range(20)
-        ]
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-        return path
-
-    def other_request(self, training_file: TrainingFile) -> JobRequest | None:
-        """Returns a request that differs from `request` in something small; in the epochs by default."""
-        request = self.request(training_file)
-        if "n_epochs" not in type(request.method).model_fields:
-            return None
-        epochs = request.method.hyperparameters().get("n_epochs", 1)
-        more = epochs + 1 if isinstance(epochs, int) else 2
-        return request.model_copy(update={"method": request.method.model_copy(update={"n_epochs": more})})
-
-    def impossible_requests(self, training_file: TrainingFile) -> Sequence[JobRequest]:
-        """Returns requests that this provider must refuse: an unknown model, a hyperparameter that it lacks, ..."""
-        del training_file
-        return ()
-
-    def method_examples(self, provider: Provider) -> Sequence[Method]:
-        """Returns one of each of the provider's methods."""
-        return [cast("Callable[[], Method]", method)() for method in provider.methods]
-
-    def deploy_options(self) -> Mapping[str, Any]:
-        """Returns the options that `deploy` needs here."""
-        return {}
-
-    @pytest.fixture
-    def provider(self) -> Provider:
-        """The provider of one check."""
-        return self.make_provider()
-
-    @pytest.fixture
-    def witness(self, provider: Provider) -> Witness:
-        """The witness of one check."""
-        return self.make_witness(provider)
 
     # -- what it says of itself ----------------------------------------------------------------------------------
 
@@ -683,16 +605,6 @@ def _all_files(reads: ReadsFiles, limit: int) -> list[str]:
 
 def _first_events(lists: ListsEvents, job_id: str) -> Page[JobEvent]:
     return lists.list_events(job_id, None, 10)
-
-
-def _expected_to_fail(check: Callable[..., None], reason: str) -> Callable[..., None]:
-    """Returns a copy of a check that is marked; the check itself is shared by all subclasses."""
-
-    @functools.wraps(check)
-    def expected(*args: object, **kwargs: object) -> None:
-        check(*args, **kwargs)
-
-    return cast("Callable[..., None]", pytest.mark.xfail(reason=reason, strict=True)(expected))
 
 
 def _able(provider: Provider, ability: type[A]) -> A:

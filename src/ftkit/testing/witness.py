@@ -63,3 +63,21 @@ class AddsEvents(Protocol):
     def add_event(self, job_id: str, message: str) -> None:
         """Adds an event to a job."""
         ...
+
+
+@runtime_checkable
+class CountsUploads(Protocol):
+    """A witness that sees the files at the vendor's."""
+
+    def uploads(self) -> int:
+        """Returns how many files there are at the vendor's."""
+        ...
+
+
+@runtime_checkable
+class CountsDeployments(Protocol):
+    """A witness that sees what answers at the vendor's."""
+
+    def deployments(self) -> int:
+        """Returns how many deployments there are at the vendor's."""
+        ...

@@ -1,8 +1,13 @@
-"""Sending a file: whole, or in parts that are not sent twice."""
+"""Sending a file: whole, or in parts that are not sent twice.
+
+The service keeps nothing of a file but its name and size. So the key is in the name, and what a process sent that died
+before it could write that down is found again: a job is known by its files.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,6 +24,8 @@ if TYPE_CHECKING:
     from ftkit.providers._notes import Notes
     from ftkit.providers._openai_wire.line import Line
 
+logger = logging.getLogger("ftkit")
+
 T = TypeVar("T")
 
 WHOLE = 512 * 10**6
@@ -29,6 +36,10 @@ PART = 64 * 10**6
 _SHOWN = 8 * 10**6
 """Files from this size on show a progress bar."""
 _PURPOSE = "fine-tune"
+_FILES = 1000
+"""Files on a page, of 10,000 at most (OpenAI's Files API)."""
+_STEM = 40
+"""Letters of a file's own name that are kept in the name it is sent under."""
 _KIND = "application/jsonl"
 _TRIES = 5
 _PAUSE_S = 1.0
@@ -78,26 +89,49 @@ class Sender:
 
         Args:
             path: The file.
-            key: Stands for account, content and layout: what was sent under it before a break is not sent again.
+            key: Stands for account, content and layout: what was sent under it before is not sent again.
 
         Raises:
             ProviderError: The service finds fault with the file.
             ProviderUnavailableError: It is not processed in time.
         """
-        size = path.stat().st_size
+        size, name = path.stat().st_size, _sent_name(path, key)
+        there = self._again(partial(self._there, name, size))
+        if there is not None:
+            return self._processed(there)
         disable = True if size < _SHOWN else None  # None: shown on a terminal only
         with tqdm(total=size, unit="B", unit_scale=True, desc=path.name, disable=disable, leave=False) as bar:
-            body = self._whole(path, bar) if size <= self._most else self._in_parts(path, key, size, bar)
+            body = self._whole(path, name, bar) if size <= self._most else self._in_parts(path, name, key, bar)
         return self._processed(body)
 
-    def _whole(self, path: Path, bar: tqdm[Any]) -> FileBody:
+    def _there(self, name: str, size: int) -> FileBody | None:
+        """Returns the file of a name that the service has, whole and without fault."""
+        files = self._line.walk(
+            FileBody, self._line.client.files.with_raw_response.list, purpose=_PURPOSE, limit=_FILES
+        )
+        fits = (body for body in files if (body.filename, body.bytes) == (name, size) and body.status not in _FAILED)
+        return next(fits, None)
+
+    def _whole(self, path: Path, name: str, bar: tqdm[Any]) -> FileBody:
         create = self._line.client.files.with_raw_response.create
         with path.open("rb") as file:
-            return self._line.ask(FileBody, create, file=(path.name, _Counted(file, bar), _KIND), purpose=_PURPOSE)
+            return self._line.ask(FileBody, create, file=(name, _Counted(file, bar), _KIND), purpose=_PURPOSE)
 
-    def _in_parts(self, path: Path, key: str, size: int, bar: tqdm[Any]) -> FileBody:
-        uploads = self._line.client.uploads
-        upload_id, parts = self._begun(key) or self._begin(path, key, size)
+    def _in_parts(self, path: Path, name: str, key: str, bar: tqdm[Any]) -> FileBody:
+        begun = self._begun(key)
+        if begun is not None:
+            try:
+                return self._go_on(path, key, bar, *begun)
+            except (ProviderUnavailableError, RateLimitError):
+                raise
+            except ProviderError as error:  # the service has let go of it, though our clock says that it has time yet
+                logger.info("%s: what was begun of the upload is gone; beginning anew: %s", self._provider, error)
+                bar.reset()
+        return self._go_on(path, key, bar, *self._begin(name, key, path.stat().st_size))
+
+    def _go_on(self, path: Path, key: str, bar: tqdm[Any], upload_id: str, parts: list[str]) -> FileBody:
+        """Sends the parts that are missing, and returns the file that all become."""
+        uploads, size = self._line.client.uploads, path.stat().st_size
         bar.update(min(len(parts) * self._part, size))
         with path.open("rb") as file:
             file.seek(len(parts) * self._part)
@@ -114,9 +148,9 @@ class Sender:
             raise ProviderUnavailableError(f"the upload {upload_id} became no file", provider=self._provider)
         return done.file
 
-    def _begin(self, path: Path, key: str, size: int) -> tuple[str, list[str]]:
+    def _begin(self, name: str, key: str, size: int) -> tuple[str, list[str]]:
         create = self._line.client.uploads.with_raw_response.create
-        asked: dict[str, Any] = {"filename": path.name, "bytes": size, "mime_type": _KIND, "purpose": _PURPOSE}
+        asked: dict[str, Any] = {"filename": name, "bytes": size, "mime_type": _KIND, "purpose": _PURPOSE}
         begun = self._again(lambda: self._line.ask(UploadBody, create, **asked))
         with self._notes.change() as notes:
             notes[_name(key)] = {"id": begun.id, "expires_at": begun.expires_at, "part": self._part, "parts": []}
@@ -180,3 +214,8 @@ class _Counted:
 
 def _name(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _sent_name(path: Path, key: str) -> str:
+    """Returns the name that a file is sent under: its own, and what stands for its key."""
+    return f"{path.stem[:_STEM]}-{_name(key)[:16]}{path.suffix}"

@@ -166,7 +166,7 @@ class HubRuns:
 
     def log(self, run: Run) -> list[str]:
         """Returns what a run has printed so far; nothing if the Hub does not tell."""
-        return log_of(self._account, run.id)
+        return [self._account.masked(line) for line in log_of(self._account, run.id)]
 
     def prices(self) -> dict[str, Decimal | None]:
         """Asks what all hardware costs, in USD an hour; nothing if the Hub does not say."""
@@ -181,11 +181,13 @@ class HubRuns:
         account.insist(lambda: api.update_job_labels(job_id=run.id, labels=dict(labels), namespace=account.namespace))
 
     def _listed(self, labels: Mapping[str, str]) -> list[Run]:
+        """Lists the runs that bear labels. The Hub filters, and is not relied on: the run of another job is not ours."""
         account = self._account
         namespace = account.namespace
         with account.asked():
             listed = account.api.list_jobs(labels={"ftkit": "1", **labels}, namespace=namespace)
-            return [_run(info, account.hide) for info in listed if _is_ours(info)]
+            ours = [_run(info, account.hide) for info in listed if _is_ours(info)]
+        return [run for run in ours if labels.items() <= run.labels.items()]
 
 
 def seconds_of(timeout: str) -> float | None:

@@ -1,0 +1,102 @@
+"""What an attack came to, one line each; `python -m ftkit.testing.tally FILE` prints the table.
+
+Tests record their tallies when FTKIT_CHAOS_REPORT names a file, as `make chaos` does. The table's last line sums it
+up, and the exit code is 1 if anything was paid twice, lost, or seen.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+REPORT = "FTKIT_CHAOS_REPORT"
+"""Environment variable: the file that tallies are added to."""
+ALL = "FTKIT_CHAOS"
+"""Environment variable: "all" tries every point of an attack, in place of a sample."""
+SAMPLE = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What one attack on one provider came to.
+
+    Attributes:
+        attack: What was done.
+        provider: To which provider; "any" where none is concerned.
+        tries: How often.
+        wanted: How many jobs (or deployments) there should be at the vendor's after all tries.
+        made: How many there are. More than `wanted` means that something was paid twice.
+        lost: How many of those that were paid came back to nobody.
+        secrets: How often a secret was seen where none may be.
+    """
+
+    attack: str
+    provider: str
+    tries: int
+    wanted: int = 0
+    made: int = 0
+    lost: int = 0
+    secrets: int = 0
+
+
+def record(tally: Tally) -> None:
+    """Adds a tally to the file that FTKIT_CHAOS_REPORT names; does nothing where it names none."""
+    if path := os.environ.get(REPORT):
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(tally)) + "\n")
+
+
+def in_chaos() -> bool:
+    """Whether all points of an attack are tried, and not a sample of them."""
+    return os.environ.get(ALL) == "all"
+
+
+def points(total: int, sample: int = SAMPLE) -> list[int]:
+    """Returns the points at which to strike, counted from 1: a sample, spread over all; or all of them in chaos."""
+    if in_chaos() or total <= sample:
+        return list(range(1, total + 1))
+    return sorted({round(1 + n * (total - 1) / max(1, sample - 1)) for n in range(sample)})
+
+
+def table(tallies: Iterable[Tally]) -> str:
+    """Returns the table as text; its last line sums it up."""
+    tallies = sorted(tallies, key=lambda t: (t.attack, t.provider))
+    numbers = [[str(value) for value in asdict(tally).values()] for tally in tallies]
+    rows = [[f"jobs {n}" if n in {"wanted", "made", "lost"} else n for n in (f.name for f in fields(Tally))], *numbers]
+    rows[0][-1] = "secrets seen"
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join([*lines, "", summary(tallies)])
+
+
+def summary(tallies: Iterable[Tally]) -> str:
+    """Returns the one line that says what all attacks came to."""
+    tallies = list(tallies)
+    twice = sum(max(0, tally.made - tally.wanted) for tally in tallies)
+    tries, lost, seen = (sum(getattr(tally, name) for tally in tallies) for name in ("tries", "lost", "secrets"))
+    return f"{len(tallies)} attacks, {tries} tries: {twice} jobs paid twice, {lost} lost, {seen} secrets seen."
+
+
+def is_clean(tallies: Iterable[Tally]) -> bool:
+    """Whether nothing was paid twice, lost or seen, and everything that was wanted was made."""
+    return all(tally.made == tally.wanted and not tally.lost and not tally.secrets for tally in tallies)
+
+
+def main(path: str) -> int:
+    """Prints the table of a file of tallies."""
+    lines = Path(path).read_text(encoding="utf-8").splitlines()
+    tallies = [Tally(**json.loads(line)) for line in lines]
+    print(table(tallies))  # noqa: T201 - it is what this program is for
+    return 0 if tallies and is_clean(tallies) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
