@@ -79,7 +79,7 @@ class LocalUnderAttack(LocalHooks, ProviderAttacks):
 
     sample = 12
     deploy_sample = 2  # each starts a server that loads a model
-    orders = 1  # each job is a process
+    orders = 5  # each job is a process
 
     def tidy(self, provider: Provider, job_id: str) -> None:
         del provider

@@ -121,7 +121,8 @@ class TestAutoTrainSpaces(SpacesHooks, ProviderConformance):
 
 
 class TestAutoTrainSpacesUnderAttack(SpacesHooks, ProviderAttacks):
-    sample: ClassVar[int] = 8
+    sample: ClassVar[int] = 6
+    orders: ClassVar[int] = 2
 
     def vendor_url(self) -> str:
         return self.hub.url

@@ -127,7 +127,8 @@ class TestHuggingFaceJobs(JobsHooks, ProviderConformance):
 
 
 class TestHuggingFaceJobsUnderAttack(JobsHooks, ProviderAttacks):
-    sample: ClassVar[int] = 10
+    sample: ClassVar[int] = 6
+    orders: ClassVar[int] = 5
     deploy_sample: ClassVar[int] = 2
 
     @pytest.fixture(autouse=True)

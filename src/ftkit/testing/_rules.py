@@ -19,13 +19,14 @@ T = TypeVar("T")
 
 STRANGE_IDS: tuple[str, ...] = (
     "ftkit-no-such-thing",
-    "",
-    "../x",
-    "..",
-    "a/b?c#d",
+    *("", " ", "\t\n"),
+    *(".", "..", "../x", "../../x", "x/../../files", "a/./b", "/etc/passwd", "~", "~root"),
+    *("%2e%2e", "%2e%2e%2fx", "..%2f..%2fx", "%252e%252e%252fx", "x%00", "..%5c", "..\\..\\x", "C:\\x", "\\\\x\\y"),
+    *("a/b?c#d", "?limit=1", "#x", "x;y=1", "x&y", "${HOME}", "*", "{}", "-rf", "'; --"),
+    *("nul\x00byte", "new\nline", "x\r\nX-Ftkit: y", "\x1b[2Jx", "\ud800"),
+    *("CON", "nul.txt", "x.", "x "),
     "x" * 5000,
-    "sm\u00f8rrebr\u00f8d-\u2603",
-    "nul\x00byte",
+    *("sm\u00f8rrebr\u00f8d-\u2603", "\uff0e\uff0e\uff0fx", "\u2024\u2024\u2215x", "\u202efdp.x", "x\u200b"),
 )
 """Ids that no vendor has given to anything."""
 

@@ -2,8 +2,8 @@
 
     key = "sk-canary-" + secrets.token_urlsafe(32)
     with Canary([key]) as canary:
-        client = canary.drives("made", lambda: Client("mine", api_key=key))
-        canary.drives("a job that is not there", lambda: client.get_job("no-such-job"))
+        client = canary.drives("made", Client, "mine", api_key=key)
+        canary.drives("a job that is not there", client.get_job, "no-such-job")
         canary.below(state_folder)
     assert canary.sightings == []
 
@@ -27,7 +27,7 @@ import types
 import warnings
 from collections import deque
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, Self, TypeVar, cast
 
 from pydantic import BaseModel
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import TextIO
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 LOGGERS = ("huggingface_hub", "openai", "httpx2", "httpcore2", "httpx", "httpcore", "urllib3", "azure", "filelock")
@@ -92,18 +93,20 @@ class Canary:
     def __exit__(self, *_: object) -> None:
         self._ears.close()
 
-    def drives(self, path: str, call: Callable[[], T]) -> T | BaseException:
+    def drives(self, path: str, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T | BaseException:
         """Calls, looks at what is returned or raised, and returns it.
 
         Args:
             path: What it is called in the report.
             call: What is called. To see a stream, it has to read it to its end.
+            args: What it is called with.
+            kwargs: Likewise, by name.
         """
         self._path = path
         self.paths.append(path)
         self._ears.open()  # a package that was loaded since the last time has brought its own loggers
         try:
-            found = call()
+            found = call(*args, **kwargs)
         except (Exception, KeyboardInterrupt, SystemExit) as error:  # noqa: BLE001 - it is returned
             self.told_by(error)
             return error
@@ -250,7 +253,7 @@ class _Ears:
     def __init__(self, canary: Canary) -> None:
         self._canary = canary
         self._handler = _Handler(canary)
-        self._before: dict[logging.Logger, tuple[int, bool, bool]] = {}
+        self._before: dict[logging.Logger, tuple[int, bool]] = {}
         self._rest: Callable[[], object] | None = None
 
     def open(self) -> None:
@@ -259,8 +262,10 @@ class _Ears:
         named = [logging.getLogger(name) for name in LOGGERS]
         for logger in {logging.root, *named, *(each for each in known.values() if isinstance(each, logging.Logger))}:
             if logger not in self._before:
-                self._before[logger] = (logger.level, logger.propagate, logger.disabled)
-                logger.addHandler(self._handler)
+                self._before[logger] = (logger.level, logger.disabled)
+                # One that hands nothing on, and shows it nowhere, is off; to uvicorn, a handler would switch it on.
+                if logger in {logging.root, *named} or (logger.handlers and not logger.propagate):
+                    logger.addHandler(self._handler)
             if logger.level != logging.DEBUG or logger.disabled:
                 logger.setLevel(logging.DEBUG)
                 logger.disabled = False
@@ -269,10 +274,10 @@ class _Ears:
 
     def close(self) -> None:
         """Leaves everything as it was."""
-        for logger, (level, propagate, disabled) in self._before.items():
+        for logger, (level, disabled) in self._before.items():
             logger.removeHandler(self._handler)
             logger.setLevel(level)
-            logger.propagate, logger.disabled = propagate, disabled
+            logger.disabled = disabled
         self._before.clear()
         if self._rest is not None:
             self._rest()

@@ -12,7 +12,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from ftkit.errors import (
     ConfigurationError,
@@ -40,6 +40,7 @@ from ftkit.models import (
     RecordKind,
     TrainingFile,
 )
+from ftkit.providers._secrets import forgetful
 from ftkit.testing.vendor import (
     MemoryVendor,
     VendorDeployment,
@@ -107,6 +108,7 @@ class MemoryProvider:
     contract: ClassVar[int] = 1
     Options: type[BaseModel] = MemoryOptions
 
+    @forgetful
     def __init__(
         self,
         vendor: MemoryVendor | None = None,
@@ -122,7 +124,7 @@ class MemoryProvider:
         self.name = name
         self.methods = methods
         self.settle_s = self.vendor.list_lag_s
-        self._api_key = api_key
+        self._api_key = None if api_key is None else SecretStr(api_key)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.identity()!r})"

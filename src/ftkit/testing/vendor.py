@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from pydantic import SecretStr
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -130,7 +132,7 @@ class MemoryVendor:
         self.account = account if account is not None else f"acct-{uuid.uuid4().hex[:12]}"
         self.calls: Counter[str] = Counter()
         self._finish_after = finish_after
-        self._api_key = api_key
+        self._api_key = None if api_key is None else SecretStr(api_key)
         self._lock = threading.RLock()
         self._files: dict[str, VendorFile] = {}
         self._jobs: dict[str, VendorJob] = {}
@@ -145,7 +147,7 @@ class MemoryVendor:
     def __repr__(self) -> str:
         return f"MemoryVendor(account={self.account!r}, jobs={len(self._jobs)})"
 
-    def authorize(self, api_key: str | None) -> None:
+    def authorize(self, api_key: SecretStr | None) -> None:
         """Refuses a request that does not carry the account's key."""
         if self._api_key is not None and api_key != self._api_key:
             raise VendorError(401, "the key is wrong")

@@ -98,17 +98,15 @@ class Outcome:
     killed: bool = False
 
 
-def carry_out(errand: Errand, told: Path, environment: Mapping[str, str], ready: Callable[[], None]) -> None:
+def carry_out(errand: Errand, told: Path, ready: Callable[[], None]) -> None:
     """Runs an errand in this process, and writes what became of it.
 
     Args:
         errand: What to do.
         told: Where to write it.
-        environment: The environment of the process that sends it: this one's own may be older.
         ready: Called when everything is loaded that the errand needs, just before it begins.
     """
-    os.environ.clear()
-    os.environ.update({**environment, HOME: str(errand.home)})
+    os.environ[HOME] = str(errand.home)
     errand.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     if errand.hurried:
         _hurry()

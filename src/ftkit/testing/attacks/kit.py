@@ -27,7 +27,7 @@ import pytest
 
 from ftkit.ledger import Ledger
 from ftkit.models import JobStatus, TrainingFile
-from ftkit.provider import DEFAULT_SETTLE_S, Deploys, Settles
+from ftkit.provider import DEFAULT_SETTLE_S, Deploys, ReadsFiles, Settles
 from ftkit.retrying import ATTEMPTS, DEADLINE_S
 from ftkit.testing import _rules as rules
 from ftkit.testing._rules import must
@@ -109,11 +109,11 @@ class ProviderAttacks(ProviderHooks, kit=True):
         tries = [found[n - 1] for n in points(len(found), self.sample)]
         count = _Count("kill -9 while creating", provider, witness)
         for n, point in enumerate(tries, start=1):
+            errand = errands(n)
             with count.one_job(f"killed before {point.text}"):
-                errand = errands(n)
                 processes.run_struck(errand, point, _KILL)
                 count.came = self._came(processes.run(errand))
-            self._end(provider, count.came)
+            self._end(provider, errand, count.came)
         count.tell()
 
     def test_killed_while_deploying(self, provider: Provider, witness: Witness, tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ class ProviderAttacks(ProviderHooks, kit=True):
                         processes.run(errand)
                     wire.mend()
                     count.came = self._came(processes.run(errand))
-                self._end(provider, count.came)
+                self._end(provider, errand, count.came)
         count.tell()
 
     def test_many_at_once(self, provider: Provider, witness: Witness, tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ class ProviderAttacks(ProviderHooks, kit=True):
             came = [self._came(outcome) for outcome in processes.run_together([errand] * self.crowd)]
             must(len(set(came)) == 1, f"{self.crowd} processes got {len(set(came))} jobs")
             count.came = came[0]
-        self._end(provider, count.came)
+        self._end(provider, errand, count.came)
         count.tell()
 
     def test_holder_of_the_claim_dies(self, provider: Provider, witness: Witness, tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ class ProviderAttacks(ProviderHooks, kit=True):
                     count.came = self._came(waiting.end())
                 took = time.monotonic() - began - _settle_s(provider)
                 must(took < _FREE_S, f"{took:.0f} s passed until another process could go on")
-            self._end(provider, count.came)
+            self._end(provider, errand, count.came)
         count.tell()
 
     def test_empty_ledger(self, provider: Provider, witness: Witness, tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ class ProviderAttacks(ProviderHooks, kit=True):
             came = [self._came(processes.run(each)) for each in (errand, other)]
             must(came[0] == came[1], "a machine with an empty ledger got another job")
             count.came = came[0]
-        self._end(provider, count.came)
+        self._end(provider, errand, count.came)
         count.tell()
 
     def test_lists_that_lag(self, provider: Provider, witness: Witness, tmp_path: Path) -> None:
@@ -200,7 +200,8 @@ class ProviderAttacks(ProviderHooks, kit=True):
         with self._line() as wire:
             wire.lag_s, wire.page, wire.unfiltered = 0.8 * _LAG_S, 1, True
             for n in range(3):
-                self._end(provider, self._came(processes.run(self._errand(provider, tmp_path, 100 + n))))
+                other = self._errand(provider, tmp_path, 100 + n)
+                self._end(provider, other, self._came(processes.run(other)))
             for n, spoil in enumerate((Spoil.RESET, Spoil.SERVER_ERROR, Spoil.EMPTY)):
                 errand = self._errand(provider, tmp_path, n, wire.url, settle_s=_LAG_S)
                 with count.one_job(f"a list that lags, after {spoil.value}"):
@@ -208,7 +209,7 @@ class ProviderAttacks(ProviderHooks, kit=True):
                     processes.run(replace(errand, hurried=True))
                     wire.mend()
                     count.came = self._came(processes.run(errand))
-                self._end(provider, count.came)
+                self._end(provider, errand, count.came)
         count.tell()
 
     def test_storms(self, provider: Provider, witness: Witness, tmp_path: Path) -> None:
@@ -227,7 +228,7 @@ class ProviderAttacks(ProviderHooks, kit=True):
                         must(outcome.seconds <= DEADLINE_S * quiet, f"a storm took {outcome.seconds:.0f} s to end")
                     wire.mend()
                     count.came = self._came(processes.run(errand))
-                self._end(provider, count.came)
+                self._end(provider, errand, count.came)
         count.tell()
 
     def test_any_order(self, provider: Provider, witness: Witness, tmp_path: Path) -> None:
@@ -308,19 +309,31 @@ class ProviderAttacks(ProviderHooks, kit=True):
 
     def _quiet_requests(self, provider: Provider, wire: Wire, folder: Path) -> int:
         """Counts the requests of a script on a line that is in order."""
-        before = wire.requests
-        self._end(provider, self._came(processes.run(self._errand(provider, folder, 0, wire.url))))
-        return wire.requests - before
+        before, errand = wire.requests, self._errand(provider, folder, 0, wire.url)
+        came = self._came(processes.run(errand))
+        sent = wire.requests - before
+        self._end(provider, errand, came)
+        return sent
 
     @staticmethod
     def _came(outcome: Outcome) -> str:
         must(outcome.came, f"the script ended with {outcome.kind}: {outcome.error}")
         return str(outcome.came)
 
-    def _end(self, provider: Provider, job_id: str) -> None:
+    def _end(self, provider: Provider, errand: Errand, job_id: str) -> None:
+        """Looks at a job that a script got, whether it is what was asked for, and lets go of it."""
         if not job_id:
             return  # it did not come so far, which is told already
-        must(provider.get_job(job_id).id == job_id, f"the job {job_id}, which a script got, is not at the vendor's")
+        job, asked = provider.get_job(job_id), errand.request
+        must(job.id == job_id, f"the job {job_id}, which a script got, is not at the vendor's")
+        told = job.model in {asked.model, "unknown"}  # not every vendor keeps it
+        must(told, f"the job {job_id} tunes {job.model}, and {asked.model} was asked for")
+        must(job.suffix in {None, asked.suffix}, f"the job {job_id} has the suffix {job.suffix!r}")
+        if job.training_file is not None and isinstance(provider, ReadsFiles):
+            copy = errand.home.with_name("sent.jsonl")
+            provider.download_file(job.training_file, copy)
+            rows, sent = (len(path.read_bytes().splitlines()) for path in (errand.source, copy))
+            must(sent == rows, f"the file of {job_id} has {sent} rows, and there are {rows}")
         self.tidy(provider, job_id)
 
     @contextmanager

@@ -11,6 +11,7 @@ import ctypes
 import json
 import multiprocessing
 import os
+import pickle
 import re
 import shutil
 import signal
@@ -81,7 +82,8 @@ class Process:
     def __init__(self, errand: Errand, *, watched: bool = False, barrier: Barrier | None = None) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="ftkit-errand-"))
         self._told = self._folder / "told.json"
-        arguments = (errand, self._told, dict(os.environ), watched, barrier)
+        # Pickled by us: what it names is to be imported in the errand's environment, which is not the forkserver's.
+        arguments = (pickle.dumps(errand), self._told, dict(os.environ), watched, barrier)
         self._process: ForkServerProcess = _context().Process(target=_body, args=arguments)
         self._process.start()
 
@@ -196,7 +198,7 @@ def _strace(pid: int, arguments: Sequence[str]) -> Generator[None]:
 
 
 def _body(
-    errand: Errand,
+    pickled: bytes,
     told: Path,
     environment: Mapping[str, str],
     watched: bool,  # noqa: FBT001 - a process takes its arguments by position
@@ -208,7 +210,10 @@ def _body(
         if barrier is not None:
             barrier.wait(PATIENCE_S)
 
-    carry_out(errand, told, environment, ready)
+    os.environ.clear()
+    os.environ.update(environment)
+    errand: Errand = pickle.loads(pickled)  # noqa: S301 - made by `Process`, in the process that started this one
+    carry_out(errand, told, ready)
 
 
 def _await_tracer() -> None:
