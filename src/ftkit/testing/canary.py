@@ -131,9 +131,13 @@ class Canary:
             if id(each) in seen or each is self:
                 continue
             seen[id(each)] = each  # kept, or another one might get its id
+            if isinstance(each, BaseException):
+                self.told_by(each, place)
+                continue
             self._glance(each, place)
             todo.extend(self._parts(each, place))
-        self._takes_away(thing, where)
+            if each is thing or self._is_ours(each):
+                self._takes_away(each, place)
 
     def told_by(self, error: BaseException, where: str = "error") -> None:
         """Looks at all that an error and its causes would print or log, and at the frames that they went through."""
@@ -202,8 +206,11 @@ class Canary:
             yield from ((name, getattr(cast("Any", thing), name)) for name in ("func", "args", "keywords"))
         elif isinstance(thing, types.MethodType):
             yield "__self__", thing.__self__
-        elif type(thing).__module__.partition(".")[0] in self._ours:
+        elif self._is_ours(thing):
             yield from _attributes(thing)
+
+    def _is_ours(self, thing: object) -> bool:
+        return type(thing).__module__.partition(".")[0] in self._ours
 
     def _takes_away(self, thing: object, place: str) -> None:
         """Sees that what leaves the process, as JSON or as a pickle, holds nothing. To refuse is as good."""

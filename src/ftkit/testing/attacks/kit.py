@@ -391,6 +391,7 @@ class _Count:
     @contextmanager
     def _try(self, what: str) -> Generator[None]:
         self._tries += 1
+        self.came = ""
         try:
             yield
         except rules.BrokenRuleError as error:
