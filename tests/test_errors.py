@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import copy
 import pickle
+from decimal import Decimal
 
 import pytest
 
 from ftkit import errors
-from ftkit.models import FineTuningJob, JobStatus, Problem, Report
+from ftkit.models import Estimate, FineTuningJob, JobStatus, Problem, Report
 
 JOB = FineTuningJob(id="ftjob-1", provider="acme", status=JobStatus.FAILED, model="m", error="the reason")
 PROBLEMS = [Problem(code="c", message="what is wrong", line=3)]
@@ -25,6 +26,7 @@ EVERY = [
     *(kind("what", provider="acme", request_id="req_1", status_code=429, hint="do this") for kind in OF_A_PROVIDER),
     *(kind("what", JOB, hint="do this") for kind in OF_A_JOB),
     errors.MissingExtraError("Local training", "local"),
+    errors.BudgetError("what", budget=Decimal(3), estimate=Estimate(tokens=4), hint="do this"),
     errors.DatasetError("what", PROBLEMS, Report(source="t.jsonl")),
     errors.UnsupportedError("what", PROBLEMS, "do this"),
     errors.RateLimitError("what", retry_after_s=3.0, provider="acme", request_id="req_1", status_code=429),

@@ -139,9 +139,8 @@ def test_a_queued_job_does_not_stall() -> None:
 def test_an_outage_is_waited_out_for_a_while_and_then_told() -> None:
     seen, said, clock = watch()
     away = ProviderUnavailableError("away", provider="memory")
-    assert seen.miss(away) > 0
-    clock.now = 800.0
-    assert seen.miss(away) > 0
+    for clock.now in (0.0, 400.0, 800.0):
+        assert seen.miss(away) > 0
     assert len(said.lines) == 1
     clock.now = 900.0
     with pytest.raises(ProviderUnavailableError):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ftkit.aio import AsyncClient
     from ftkit.client import Client
     from ftkit.errors import (
+        BudgetError,
         ConfigurationError,
         ConflictError,
         CredentialsError,
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
         JobEvent,
         JobRequest,
         JobStatus,
+        Kept,
         LoRA,
         Method,
         Metrics,
@@ -68,6 +70,7 @@ if TYPE_CHECKING:
         Reward,
         Severity,
         Supervised,
+        TornDown,
         TrainingFile,
     )
     from ftkit.provider import Provider
@@ -77,6 +80,7 @@ __all__ = [
     "DPO",
     "ORPO",
     "AsyncClient",
+    "BudgetError",
     "ChatChunk",
     "ChatMessage",
     "ChatOptions",
@@ -100,6 +104,7 @@ __all__ = [
     "JobRequest",
     "JobStatus",
     "JobTimeoutError",
+    "Kept",
     "LedgerError",
     "LoRA",
     "Method",
@@ -119,6 +124,7 @@ __all__ = [
     "Reward",
     "Severity",
     "Supervised",
+    "TornDown",
     "TrainingFile",
     "UnclearOutcomeError",
     "UnknownProviderError",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,15 +19,15 @@ from ftkit.errors import (
     NotFoundError,
     ProviderError,
     UnsupportedError,
+    looks_secret,
 )
 from ftkit.keys import content_hash, upload_key
-from ftkit.methods import explain
+from ftkit.methods import explain, names_secret, values_in
 from ftkit.models import Estimate, JobRequest, Problem, Report, Severity, TrainingFile, counted
 from ftkit.provider import CountsTokens, EstimatesCost, KnowsLifecycle, Provider, ReadsFiles, unsupported_method
 from ftkit.retrying import read
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterator, Mapping
 
     from ftkit.ledger import Ledger
@@ -35,6 +37,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("ftkit")
 
+_KEY = re.compile(r"[^\s<>|]{16,}")
+"""What may be a key. Some tokens of a tokenizer, which are called tokens as well, are not."""
+_STEM = 40
+"""Letters of a file's own name in that of the file that is sent. While it is written, more comes to it."""
 _DECIDES_RULES = {"model", "method"}
 """The fields of a request that decide what its data must look like."""
 
@@ -143,7 +149,7 @@ class Preflight:
         rules = self._provider.rules(method, model)
         digest = content_hash(datasets.source_hash(source), columns)
         key = upload_key(self._identity(), digest, rules.layout, rules.layout_version)
-        target = folder / f"{Path(source).stem}.jsonl"
+        target = folder / f"{Path(_name_of(source)).stem[:_STEM]}.jsonl"
         report = datasets.prepare(source, rules, target, columns=columns, count_tokens=self._counter(model, method))
         with self._ledger.lock(key):
             known = self._still_there(key)
@@ -153,7 +159,7 @@ class Preflight:
             file = sent.model_copy(
                 update={
                     "identity": self._identity(),
-                    "filename": Path(source).name,
+                    "filename": _name_of(source),
                     "kind": report.kind,
                     "rows": report.rows,
                     "size": target.stat().st_size,
@@ -186,8 +192,7 @@ class Preflight:
         return self._unsent(source).model_copy(update={"source_hash": digest})
 
     def _unsent(self, source: Source) -> TrainingFile:
-        name = Path(source).name
-        return TrainingFile(id="not-uploaded-yet", provider=self._provider.name, filename=name)
+        return TrainingFile(id="not-uploaded-yet", provider=self._provider.name, filename=_name_of(source))
 
     def _request_for(
         self, source: Source, model: str, method: Method, provider_options: Mapping[str, Any] | None
@@ -216,9 +221,32 @@ def request_of(**fields: Any) -> JobRequest:
         ConfigurationError: A field is wrong.
     """
     try:
-        return JobRequest(**fields)
+        return _without_keys(JobRequest(**fields))
     except ValidationError as error:
-        raise ConfigurationError(explain(JobRequest, error, "field")) from error
+        message = explain(JobRequest, error, "field")
+    fields.clear()  # a key may have got among them, and pydantic's own error would hold it
+    raise ConfigurationError(message)
+
+
+def _without_keys(request: JobRequest) -> JobRequest:
+    """Refuses what seems to be a key: what is asked for is written down, here and at the provider's."""
+    place = next((at for at, value in values_in(request.provider_options) if _seems_key(at, value)), None)
+    if place is not None:
+        message = f"provider_options.{place} looks like a secret, and what is asked for is written down"
+        raise ConfigurationError(message, hint="Take it out; keys come from the vendor's own environment variables.")
+    return request
+
+
+def _seems_key(place: str, value: object) -> bool:
+    """Whether a value looks like a key, or may be one by its looks and is called one."""
+    if not isinstance(value, str):
+        return False
+    return looks_secret(value) or (names_secret(place) and _KEY.fullmatch(value) is not None)
+
+
+def _name_of(source: Source) -> str:
+    """Returns the name of a file as text: a system may have names that are none."""
+    return os.fsencode(Path(source).name).decode(errors="replace")
 
 
 def _unasked(error: FtkitError) -> Problem:

@@ -18,11 +18,13 @@ from ftkit import provider as abilities
 from ftkit.client import Client
 from ftkit.errors import ConfigurationError
 from ftkit.progress import Progress, as_progress
+from ftkit.providers._secrets import forgetful, forgets_mistakes
 from ftkit.waiting import Pace, Watch, WatchAll, look, look_all, to_watch
 
 if TYPE_CHECKING:
     import os
     from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
+    from decimal import Decimal
     from pathlib import Path
 
     from ftkit.deploying import Target
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
         Metrics,
         Page,
         Report,
+        TornDown,
         TrainingFile,
     )
     from ftkit.provider import Provider
@@ -54,6 +57,7 @@ class AsyncClient:
     Args:
         provider: Name of a provider or of a profile, or a ready-made provider, as for `Client`.
         ledger: The ledger; the user's own if None.
+        budget: The most that each job may cost, as for `Client`.
         threads: Most calls under way at once; further ones queue.
         options: Options of the provider.
 
@@ -61,18 +65,20 @@ class AsyncClient:
         ConfigurationError: As from `Client`.
     """
 
+    @forgetful
     def __init__(
         self,
         provider: str | Provider | None = None,
         *,
         ledger: Ledger | None = None,
+        budget: float | Decimal | None = None,
         threads: int = _THREADS,
         **options: Any,
     ) -> None:
         if threads < 1:
             message = f"threads is a number of threads, 1 or more (got {threads!r})"
             raise ConfigurationError(message)
-        self._client = Client(provider, ledger=ledger, **options)
+        self._client = Client(provider, ledger=ledger, budget=budget, **options)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="ftkit")
 
     def __repr__(self) -> str:
@@ -137,6 +143,7 @@ class AsyncClient:
                 await self._call(_leave, manager, entering)
             raise
 
+    @forgets_mistakes
     async def check(
         self,
         source: str | os.PathLike[str],
@@ -156,6 +163,7 @@ class AsyncClient:
             provider_options=provider_options,
         )
 
+    @forgets_mistakes
     async def upload(
         self,
         source: str | os.PathLike[str],
@@ -191,6 +199,7 @@ class AsyncClient:
         """Awaits `Client.delete_file`."""
         return await self._call(self._client.delete_file, file)
 
+    @forgets_mistakes
     async def create_job(
         self,
         *,
@@ -204,6 +213,7 @@ class AsyncClient:
         provider_options: Mapping[str, Any] | None = None,
         key: str | None = None,
         retry_failed: bool = False,
+        budget: float | Decimal | None = None,
     ) -> FineTuningJob:
         """Awaits `Client.create_job`."""
         return await self._call(
@@ -218,8 +228,10 @@ class AsyncClient:
             provider_options=provider_options,
             key=key,
             retry_failed=retry_failed,
+            budget=budget,
         )
 
+    @forgets_mistakes
     async def fine_tune(
         self,
         model: str,
@@ -234,6 +246,7 @@ class AsyncClient:
         provider_options: Mapping[str, Any] | None = None,
         key: str | None = None,
         retry_failed: bool = False,
+        budget: float | Decimal | None = None,
         wait: bool = True,
         timeout_s: float | None = None,
         progress: bool | Progress = True,
@@ -252,6 +265,7 @@ class AsyncClient:
             provider_options=provider_options,
             key=key,
             retry_failed=retry_failed,
+            budget=budget,
             wait=False,
             timeout_s=timeout_s,
         )
@@ -338,6 +352,7 @@ class AsyncClient:
         """Awaits `Client.resolve`."""
         return await self._call(self._client.resolve, key, job_id=job_id)
 
+    @forgets_mistakes
     async def deploy(
         self, target: Target, *, name: str | None = None, ttl_s: float | None = None, **options: Any
     ) -> Deployment:
@@ -356,10 +371,15 @@ class AsyncClient:
         """Awaits `Client.delete_deployment`."""
         return await self._call(self._client.delete_deployment, deployment)
 
-    async def reap(self) -> list[str]:
+    async def reap(self, *, dry_run: bool = False) -> list[str]:
         """Awaits `Client.reap`."""
-        return await self._call(self._client.reap)
+        return await self._call(self._client.reap, dry_run=dry_run)
 
+    async def tear_down(self, job: FineTuningJob | str) -> TornDown:
+        """Awaits `Client.tear_down`."""
+        return await self._call(self._client.tear_down, job)
+
+    @forgets_mistakes
     async def chat(
         self,
         deployment: Deployment | str,

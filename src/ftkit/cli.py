@@ -15,16 +15,25 @@ from ftkit.errors import ConfigurationError, FtkitError
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from ftkit.models import Deployment
     from ftkit.providers._environments import OwnEnvironment
     from ftkit.server.keys import Keys
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="One interface for fine-tuning language models.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,  # older versions of Typer show them, and there may be a key among them
+    help="One interface for fine-tuning language models.",
+)
 keys = typer.Typer(no_args_is_help=True, help="The keys of a server that `ftkit serve` runs.")
 app.add_typer(keys, name="keys")
 autotrain = typer.Typer(no_args_is_help=True, help="The environment of its own that AutoTrain needs.")
 app.add_typer(autotrain, name="autotrain")
 vllm = typer.Typer(no_args_is_help=True, help="The environment of its own that vLLM needs, to serve on an NVIDIA GPU.")
 app.add_typer(vllm, name="vllm")
+
+_INTERRUPTED = 130
+"""The exit status of what Ctrl-C ended: 128 and the number of SIGINT, as shells count."""
 
 Home = Annotated[Path | None, typer.Option(help="The server's folder; one of the user's own if left out.")]
 Name = Annotated[str, typer.Argument(help="What the key is called.")]
@@ -102,7 +111,7 @@ def run_recipe(
     from ftkit import recipes
     from ftkit.client import Client
 
-    with _told():
+    with _told(), _taken_up_again():
         read = recipes.load(recipe, without=without or ())
         job = recipes.run(
             read, Client(provider) if provider else None, model=model, wait=wait, retry_failed=retry_failed
@@ -116,21 +125,69 @@ def run_recipe(
 
 @app.command("deployments")
 def list_deployments(
-    provider: Annotated[str, typer.Argument(help="Name of the provider, or of a profile.")] = "huggingface",
+    provider: Annotated[
+        str | None, typer.Argument(help="Name of a provider, or of a profile, whose account is asked in any case.")
+    ] = None,
 ) -> None:
-    """Lists what answers, and costs: how old each deployment is, and its price by the hour."""
+    """Lists what answers, and costs, in all accounts known here: status, age, price by the hour, end, what is served.
+
+    What is due is deleted by `ftkit reap`, and by nothing else. Age and end are told by this machine's clock.
+    """
+    from ftkit.upkeep import Upkeep
+
+    with _told():
+        found = Upkeep().deployments(provider)
+    for each in found.deployments:
+        typer.echo("\t".join(_row(each)))
+    if not found.deployments:
+        typer.echo("no deployments")
+    for account, trouble in found.troubles.items():
+        typer.echo(f"not asked: {account}: {_whole(trouble)}", err=True)
+    if not found.is_whole:
+        raise typer.Exit(1)
+
+
+@app.command()
+def reap(
+    provider: Annotated[
+        str | None, typer.Argument(help="Name of a provider, or of a profile; all accounts known here if left out.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only names what would be deleted.")] = False,  # noqa: FBT002
+) -> None:
+    """Deletes deployments that are past their time to live, or that a dead process left. Status 1: some are left."""
+    from ftkit.upkeep import Upkeep
+
+    with _told():
+        reaped = Upkeep().reap(provider, dry_run=dry_run)
+    for account, names in reaped.names.items():
+        for name in names:
+            typer.echo(f"{'would delete' if dry_run else 'deleted'}\t{name}\t{account}")
+    for account, trouble in reaped.troubles.items():
+        typer.echo(f"error: {account}: {_whole(trouble)}", err=True)
+    if reaped.troubles:
+        raise typer.Exit(1)
+    if not any(reaped.names.values()):
+        typer.echo("nothing is due")
+
+
+@app.command()
+def teardown(
+    job: Annotated[str, typer.Argument(help="Id of a job that has ended.")],
+    provider: Annotated[str | None, typer.Option(help="Name of its provider, or of a profile.")] = None,
+) -> None:
+    """Deletes the deployments and the files that ftkit made for a job. The job and its model stay."""
     from ftkit.client import Client
 
     with _told():
-        found = Client(provider).list_deployments()
-    now = datetime.now(UTC)
-    for each in found:
-        age = _age(now - each.created_at) if each.created_at is not None else "?"
-        unknown = each.price_per_hour is None
-        price = "price unknown" if unknown else f"{each.price_per_hour:f} {each.currency}/h"
-        typer.echo("\t".join([each.name, each.status.value, age, price, each.source or each.model]))
-    if not found:
-        typer.echo("no deployments")
+        done = Client(provider).tear_down(job)
+    for name in done.deployments:
+        typer.echo(f"deleted\tdeployment\t{name}")
+    for file_id in done.files:
+        typer.echo(f"deleted\tfile\t{file_id}")
+    for each in done.kept:
+        typer.echo(f"kept\t{each.kind}\t{each.name}\t{each.reason}")
+    if not (done.deployments or done.files or done.kept):
+        typer.echo("nothing is left of it but its model")
 
 
 @keys.command("create")
@@ -195,7 +252,10 @@ def examine_vllm() -> None:
 
 def main() -> None:
     """Runs a command."""
-    app()
+    try:
+        app()
+    except KeyboardInterrupt:  # before the command had begun, or as it ended
+        raise SystemExit(_INTERRUPTED) from None
 
 
 def _age(time: timedelta) -> str:
@@ -213,8 +273,38 @@ def _told() -> Generator[None]:
     try:
         yield
     except FtkitError as error:
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(f"error: {_whole(error)}", err=True)
         raise typer.Exit(1) from error
+
+
+@contextmanager
+def _taken_up_again() -> Generator[None]:
+    """Ctrl-C is no error to be traced: it is said how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("Stopped. A job that was made goes on; the same command again takes it up.", err=True)
+        raise typer.Exit(_INTERRUPTED) from None
+
+
+def _whole(error: FtkitError) -> str:
+    """Returns an error with its notes, which name what was done nevertheless."""
+    return "\n".join([str(error), *(f"  {note}" for note in getattr(error, "__notes__", ()))])
+
+
+def _row(deployment: Deployment) -> list[str]:
+    """Writes a deployment for a table: the columns of `ftkit deployments`."""
+    from ftkit.models import DeploymentStatus
+
+    now, made, ends = datetime.now(UTC), deployment.created_at, deployment.expires_at
+    status = deployment.status.value
+    if deployment.status is DeploymentStatus.UNKNOWN:
+        status = deployment.provider_status or status
+    price = deployment.price_per_hour
+    costs = "price unknown" if price is None else f"{price:f} {deployment.currency}/h"
+    end = "no end" if ends is None else f"in {_age(ends - now)}" if ends > now else f"due for {_age(now - ends)}"
+    age, served = _age(now - made) if made is not None else "?", deployment.source or deployment.model
+    return [deployment.name, status, age, costs, end, served, deployment.identity or deployment.provider]
 
 
 def _set_up(own: OwnEnvironment, torch_backend: str | None, *, remove: bool) -> None:

@@ -1,8 +1,8 @@
 """`Client`: fine-tuning on any provider, through flat verbs.
 
 What must be right for every provider is here, or in the small modules beside it: checks before anything is sent
-(`datasets`), one job for one request (`once`), waiting (`waiting`), deployments that are not forgotten
-(`deploying`). A provider only translates.
+(`datasets`), what a job may cost (`budget`), one job for one request (`once`), waiting (`waiting`), deployments that
+are not forgotten (`deploying`), and the end of what a job left behind (`tearing_down`). A provider only translates.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from pydantic import ValidationError
 
 from ftkit import provider as abilities
 from ftkit._preflight import Preflight, request_of
+from ftkit.budget import Budget, as_budget
 from ftkit.deploying import Deployer, Target, source_of
-from ftkit.errors import ConfigurationError, ConflictError, NotFoundError
+from ftkit.errors import BudgetError, ConfigurationError, ConflictError, NotFoundError
 from ftkit.keys import deployment_name, job_key
 from ftkit.ledger import JobEntry, Ledger, as_ledger
 from ftkit.methods import Method, explain
@@ -33,18 +34,22 @@ from ftkit.models import (
     JobStatus,
     Page,
     Supervised,
+    TornDown,
     TrainingFile,
 )
 from ftkit.once import Once
 from ftkit.profiles import Profile, chosen_name, resolve_profile
 from ftkit.progress import Progress, as_progress
+from ftkit.providers._secrets import forgetful, forgets_mistakes
 from ftkit.registry import check_contract, make_provider
 from ftkit.retrying import read
+from ftkit.tearing_down import TearingDown
 from ftkit.waiting import Pace, Watch, WatchAll, check_seconds, look, look_all, to_watch
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Generator, Iterator, Mapping
+    from decimal import Decimal
 
     from ftkit.models import ChatChunk, ChatReply, Checkpoint, JobEvent, Metrics, Report
     from ftkit.provider import Provider
@@ -59,6 +64,8 @@ class Client:
         provider: Name of a provider or of a profile, or a ready-made provider; None for the profile's `default` or
             FTKIT_PROFILE.
         ledger: The ledger; the user's own if None.
+        budget: The most that each job may cost, in the currency of the provider's estimates; the profile's if None.
+            A job whose price is higher, or is not known, is not made.
         options: Options of the provider, such as `compute="local"`. They win over environment and profile.
 
     Raises:
@@ -67,11 +74,21 @@ class Client:
         ConfigurationError: An option or a profile is wrong, or the provider does not keep the contract.
     """
 
-    def __init__(self, provider: str | Provider | None = None, *, ledger: Ledger | None = None, **options: Any) -> None:
+    @forgetful
+    def __init__(
+        self,
+        provider: str | Provider | None = None,
+        *,
+        ledger: Ledger | None = None,
+        budget: float | Decimal | None = None,
+        **options: Any,
+    ) -> None:
+        self._shown = "..."
         if provider is None or isinstance(provider, str):
             name = chosen_name(provider)
-            self._profile = resolve_profile(name, options)
-            self._provider = make_provider(self._profile.provider, self._profile.options)
+            found = resolve_profile(name, options)
+            self._provider = make_provider(found.provider, found.options)
+            self._profile = found.model_copy(update={"options": {}})  # a key may be among them, and they have served
             self._shown = ", ".join([repr(name), *(f"{option}=..." for option in options)])  # values may be secret
         elif options:
             message = f"options ({', '.join(options)}) go with a provider's name, not with a ready-made provider"
@@ -81,6 +98,7 @@ class Client:
             self._profile = Profile(provider=self._provider.name)
             self._shown = f"{type(provider).__name__}(...)"
         self._ledger = as_ledger(ledger)
+        self._amount = as_budget(self._profile.budget if budget is None else budget)
         self._identity: str | None = None
         self._identity_lock = threading.Lock()
 
@@ -109,6 +127,7 @@ class Client:
 
     # -- data ----------------------------------------------------------------------------------------------------
 
+    @forgets_mistakes
     def check(
         self,
         source: str | os.PathLike[str],
@@ -135,6 +154,7 @@ class Client:
             source, self.resolve_model(model), method or Supervised(), columns, provider_options
         )
 
+    @forgets_mistakes
     def upload(
         self,
         source: str | os.PathLike[str],
@@ -178,6 +198,8 @@ class Client:
             ConfigurationError: The path is a folder, or in one that is not there.
         """
         target = Path(path)
+        if not _may_be_path(target):
+            raise ConfigurationError(f"{str(target)[:80]!r} can be no path of a file", hint="Give another one.")
         if target.is_dir() or not target.parent.is_dir():
             message = f"'{target}' is a folder" if target.is_dir() else f"there is no folder '{target.parent}'"
             raise ConfigurationError(message, hint="Give the path of a file, in a folder that is there.")
@@ -190,6 +212,7 @@ class Client:
 
     # -- jobs ----------------------------------------------------------------------------------------------------
 
+    @forgets_mistakes
     def create_job(
         self,
         *,
@@ -203,6 +226,7 @@ class Client:
         provider_options: Mapping[str, Any] | None = None,
         key: str | None = None,
         retry_failed: bool = False,
+        budget: float | Decimal | None = None,
     ) -> FineTuningJob:
         """Makes a fine-tuning job; the same request again is the same job, whatever happened in between.
 
@@ -217,24 +241,24 @@ class Client:
             provider_options: What only this provider has.
             key: Any word of your own: makes a deliberate second job out of the same request.
             retry_failed: Make a new attempt if the job of this request failed or was cancelled.
+            budget: The most that the job may cost, in the currency of the provider's estimates; the client's own if
+                None. It is no part of the request, and a job that is there already is returned whatever it costs.
 
         Returns:
             The job. One that was interrupted (its machine died) is going on again.
 
         Raises:
             UnsupportedError: The provider cannot do that; it holds every reason. Nothing was sent.
+            BudgetError: The job would cost more than its budget, or it is not known how much. No job was made.
             JobFailedError: The job of this request failed before, and `retry_failed` is not set.
             JobCancelledError: Likewise, cancelled.
             UnclearOutcomeError: It cannot be known whether there is a job. Nothing more was sent.
             LedgerError: The ledger cannot be written. Nothing was sent.
         """
         request = self._request(model, training_file, validation_file, method, suffix, seed, metadata, provider_options)
-        preflight = self._preflight()
-        base_key = job_key(self.identity(), request, key)
-        return self._once().create(
-            base_key, request, retry_failed=retry_failed, refuse=preflight.refuse, warn=preflight.warn
-        )
+        return self._create(request, key, self._budget(budget), tokens=None, retry_failed=retry_failed)
 
+    @forgets_mistakes
     def fine_tune(
         self,
         model: str,
@@ -249,6 +273,7 @@ class Client:
         provider_options: Mapping[str, Any] | None = None,
         key: str | None = None,
         retry_failed: bool = False,
+        budget: float | Decimal | None = None,
         wait: bool = True,
         timeout_s: float | None = None,
         progress: bool | Progress = True,
@@ -270,31 +295,39 @@ class Client:
             provider_options: What only this provider has.
             key: Makes a deliberate second job out of the same request.
             retry_failed: Make a new attempt if the job of this request failed or was cancelled.
+            budget: The most that the job may cost, as for `create_job`. What is above it is refused before anything
+                is uploaded.
             wait: Wait for the end of the job; if False, it is returned as soon as it is made.
             timeout_s: Seconds after which to stop waiting.
             progress: Show how it goes, or where to show it.
 
         Raises:
             DatasetError: One of the files has errors. Nothing was sent, of neither.
+            BudgetError: The job would cost more than its budget, or it is not known how much. Nothing was sent.
             FtkitError: As from `upload`, `create_job` and `wait`.
         """
         check_seconds("timeout_s", timeout_s)
-        preflight = self._preflight()
+        limit, preflight = self._budget(budget), self._preflight()
         sources = [train] if validation is None else [train, validation]
         files = [preflight.file_to_be(source, columns) for source in sources]
         shared: dict[str, Any] = {"model": model, "method": method, "provider_options": provider_options}
         rest: dict[str, Any] = {"suffix": suffix, "seed": seed, "metadata": metadata, **shared}
         request = self._request(training_file=files[0], validation_file=files[1] if files[1:] else None, **rest)
-        job = self._once().known(job_key(self.identity(), request, key))
+        once, base_key = self._once(), job_key(self.identity(), request, key)
+        job = once.known(base_key)
         if job is None:
             preflight.refuse(request)
-            for source in sources:
-                preflight.demand(source, request.model, request.method, columns, provider_options)
+            wanted = (request.model, request.method, columns, provider_options)
+            reports = [preflight.demand(source, *wanted) for source in sources]
+            tokens = reports[0].tokens.total if reports[0].tokens else None
+            try:
+                limit.refuse(request, tokens)
+            except BudgetError:
+                if once.would_make(base_key, request, retry_failed=retry_failed):
+                    raise
             files = [self.upload(source, columns=columns, **shared) for source in sources]
-            second = files[1] if files[1:] else None
-            job = self.create_job(
-                training_file=files[0], validation_file=second, key=key, retry_failed=retry_failed, **rest
-            )
+            request = self._request(training_file=files[0], validation_file=files[1] if files[1:] else None, **rest)
+            job = self._create(request, key, limit, tokens=tokens, retry_failed=retry_failed)
         return self.wait(job, timeout_s=timeout_s, progress=progress) if wait else job
 
     def get_job(self, job: FineTuningJob | str) -> FineTuningJob:
@@ -473,6 +506,7 @@ class Client:
 
     # -- deployments ---------------------------------------------------------------------------------------------
 
+    @forgets_mistakes
     def deploy(
         self,
         target: Target,
@@ -513,19 +547,47 @@ class Client:
         return self._deployer().get(self._id(name))
 
     def list_deployments(self) -> list[Deployment]:
-        """Lists the account's deployments, with age and, where it is known, price per hour."""
+        """Lists the account's deployments, with age and, where it is known, price per hour.
+
+        One that was asked for and is not known to be up, since the reply to it was lost, say, is listed with the status
+        UNKNOWN: it may be there, or come up late, and cost.
+        """
         return self._deployer().list_all()
 
     def delete_deployment(self, deployment: Deployment | str) -> None:
         """Deletes a deployment; one that is gone already is no error."""
         self._deployer().delete(self._id(deployment))
 
-    def reap(self) -> list[str]:
-        """Deletes the deployments that are past their time to live, or were left by a dead process; names them."""
-        return self._deployer().reap()
+    def reap(self, *, dry_run: bool = False) -> list[str]:
+        """Deletes the deployments that are past their time to live, or were left by a dead process; names them.
+
+        What is past its time is told by this machine's clock.
+
+        Args:
+            dry_run: Delete nothing: only name what would be deleted.
+
+        Raises:
+            FtkitError: Some could not be deleted; the notes of the error name them, and those that were.
+        """
+        return self._deployer().reap(dry_run=dry_run)
+
+    def tear_down(self, job: FineTuningJob | str) -> TornDown:
+        """Deletes what a job that has ended left behind, and ftkit made: its deployments, then its files.
+
+        The job and its model stay. So does what ftkit did not make here (going by this ledger), what somebody holds,
+        and a file that a job which has not ended uses; each is told with its reason. Twice is harmless.
+
+        Raises:
+            ConflictError: The job has not ended.
+            FtkitError: Something could not be deleted; the notes of the error name it, and what was. Run it again.
+        """
+        job = self.get_job(job)
+        deployer = self._deployer() if isinstance(self._provider, abilities.Deploys) else None
+        return TearingDown(self._provider, self.identity(), self._ledger, deployer).of(job)
 
     # -- asking --------------------------------------------------------------------------------------------------
 
+    @forgets_mistakes
     def chat(
         self,
         deployment: Deployment | str,
@@ -542,6 +604,7 @@ class Client:
         chats = self._able(abilities.Chats)
         return chats.chat(self._deployment(deployment), _messages(messages), _chat_options(options))
 
+    @forgets_mistakes
     def stream_chat(
         self,
         deployment: Deployment | str,
@@ -560,6 +623,24 @@ class Client:
             if self._identity is None:
                 self._identity = read(self._provider.identity)
             return self._identity
+
+    def _budget(self, budget: float | Decimal | None) -> Budget:
+        amount = as_budget(budget)
+        return Budget(self._provider, self._amount if amount is None else amount)
+
+    def _create(
+        self, request: JobRequest, key: str | None, limit: Budget, *, tokens: int | None, retry_failed: bool
+    ) -> FineTuningJob:
+        preflight = self._preflight()
+
+        def before_it_costs(request: JobRequest) -> None:
+            limit.refuse(request, tokens)
+            preflight.warn(request)
+
+        base_key = job_key(self.identity(), request, key)
+        return self._once().create(
+            base_key, request, retry_failed=retry_failed, refuse=preflight.refuse, warn=before_it_costs
+        )
 
     def _once(self) -> Once:
         return Once(self._provider, self.identity(), self._ledger)
@@ -615,7 +696,7 @@ class Client:
         Raises:
             ConfigurationError: It is another account's, or no such thing.
         """
-        if isinstance(thing, str) and thing:
+        if isinstance(thing, str) and thing and _is_text(thing):
             return thing
         if not isinstance(thing, (FineTuningJob, TrainingFile, Deployment)):
             message = f"{thing!r} is neither an id nor what has one"
@@ -672,6 +753,26 @@ class Client:
             raise
 
 
+def _is_text(word: str) -> bool:
+    """Whether a word can be written down: half a character cannot."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _may_be_path(path: Path) -> bool:
+    """Whether the system takes it for a path at all: it is not too long, and holds no zero byte."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return True
+
+
 def _checked(limit: int) -> int:
     if limit < 1:
         message = f"limit is the most entries of a page, 1 or more (got {limit!r})"
@@ -711,4 +812,5 @@ def _parsed(noun: type[N], value: N | Mapping[str, Any]) -> N:
     try:
         return noun.model_validate(value)
     except ValidationError as error:
-        raise ConfigurationError(explain(noun, error, "field")) from error
+        message = explain(noun, error, "field")
+    raise ConfigurationError(message)

@@ -17,12 +17,13 @@ from ftkit.errors import (
     ProviderUnavailableError,
     UnclearOutcomeError,
 )
+from ftkit.keys import deployment_name
 from ftkit.ledger import DeploymentEntry, State
-from ftkit.models import Checkpoint, Deployment, DeploymentStatus, FineTuningJob
+from ftkit.models import Checkpoint, Deployment, DeploymentStatus, FineTuningJob, Kept
 from ftkit.retrying import read
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Collection, Generator, Mapping
 
     from ftkit.ledger import Ledger
     from ftkit.provider import Deploys
@@ -49,6 +50,28 @@ def source_of(target: object) -> str:
     return target if isinstance(target, str) else target.id
 
 
+def is_due(entry: DeploymentEntry, ledger: Ledger) -> bool:
+    """Whether a deployment is past its time to live, or was temporary and is held by nobody any more."""
+    overdue = entry.expires_at is not None and entry.expires_at <= datetime.now(UTC)
+    return overdue or (entry.temporary and not ledger.holders(entry.identity, entry.name))
+
+
+def unseen(entry: DeploymentEntry, word: str, error: str | None = None) -> Deployment:
+    """Returns what the ledger alone knows of a deployment, with a word on why it is no more than that."""
+    return Deployment(
+        name=entry.name,
+        provider=entry.provider,
+        identity=entry.identity,
+        status=DeploymentStatus.UNKNOWN,
+        provider_status=word,
+        model=entry.source,
+        source=entry.source,
+        created_at=entry.intended_at,
+        expires_at=entry.expires_at,
+        error=error,
+    )
+
+
 def _due(ttl_s: float | None) -> datetime | None:
     return None if ttl_s is None else datetime.now(UTC) + timedelta(seconds=ttl_s)
 
@@ -72,7 +95,11 @@ class Deployer:
     def deploy(self, target: Target, name: str, ttl_s: float | None, options: Mapping[str, Any]) -> Deployment:
         """Deploys under a name, once. The intent is in the ledger before the request."""
         with self._ledger.lock(self._key(name)):
-            return self._deploy(target, options, self._intent(target, name, _due(ttl_s), temporary=False))
+            entry, before = self._intent(target, name, _due(ttl_s), temporary=False), self._entry(name)
+            given = name != deployment_name(self._identity, entry.source)  # what bears a name of ours is ours
+            if given and (before is None or before.state is State.JOINED) and self._stands(name):
+                entry = entry._replace(state=State.JOINED)
+            return self._deploy(target, options, entry)
 
     @contextmanager
     def deployed(
@@ -95,9 +122,19 @@ class Deployer:
         self._leave(name, holder, None)
 
     def list_all(self) -> list[Deployment]:
-        """Lists the account's deployments, with what the ledger adds: when they were made, when they are due."""
+        """Lists the account's deployments, with what the ledger adds: when they were made, when they are due.
+
+        What was asked for and cannot be seen is listed as well, with the status UNKNOWN.
+        """
         known = {entry.name: entry for entry in self._ledger.deployments(self._identity)}
-        return [self._complete(d, known.get(d.name)) for d in read(self._provider.list_deployments)]
+        found = [self._complete(each, known.pop(each.name, None)) for each in read(self._provider.list_deployments)]
+        for entry in known.values():
+            there = self._look(entry.name)  # a list may lag
+            if there is not None and there.status not in _GONE:
+                found.append(self._complete(there, entry))
+            elif entry.state is State.INTENDED:
+                found.append(unseen(entry, "asked for, not known to be up"))
+        return found
 
     def get(self, name: str) -> Deployment:
         """Reads one deployment."""
@@ -108,24 +145,52 @@ class Deployer:
         with self._ledger.lock(self._key(name)):
             self._delete(name)
 
-    def reap(self) -> list[str]:
+    def delete_serving(self, sources: Collection[str]) -> tuple[list[str], list[Kept]]:
+        """Deletes the deployments of a job or a checkpoint, or of models by their names, that ftkit made.
+
+        Returns:
+            The names of those that were deleted, and those that were left.
+        """
+        deleted: list[str] = []
+        kept: list[Kept] = []
+        failed: dict[str, FtkitError] = {}
+        listed = read(self._provider.list_deployments)
+        served = {each.name: each.source for each in listed if each.status not in _GONE}
+        asked = [each.name for each in self._ledger.deployments(self._identity) if each.source in sources]
+        for name in dict.fromkeys([*asked, *(name for name, source in served.items() if source in sources)]):
+            try:
+                with self._ledger.lock(self._key(name), timeout_s=_BUSY_S):
+                    other = served.get(name) not in {None, *sources}
+                    reason = f"it serves {served[name]} by now" if other else self._reason_to_keep(name)
+                    if reason is None:
+                        self._delete(name)
+            except FtkitError as error:
+                failed[name] = error
+            else:
+                if reason is None:
+                    deleted.append(name)
+                else:
+                    kept.append(Kept(kind="deployment", name=name, reason=reason))
+        _raise_first(failed, deleted)
+        return deleted, kept
+
+    def reap(self, *, dry_run: bool = False) -> list[str]:
         """Deletes what is past its time to live, and what was temporary and is held by nobody any more."""
         reaped: list[str] = []
-        failed: list[FtkitError] = []
+        failed: dict[str, FtkitError] = {}
         for name in [entry.name for entry in self._ledger.deployments(self._identity)]:
             try:
                 with self._ledger.lock(self._key(name), timeout_s=_BUSY_S):
                     if self._is_left(name):
-                        self._delete(name)
+                        if not dry_run:
+                            self._delete(name)
                         reaped.append(name)
             except ConflictError as error:
                 if error.provider is not None:  # not our own lock's: whoever holds that is not dead
-                    failed.append(error)
+                    failed[name] = error
             except FtkitError as error:
-                failed.append(error)
-        if failed:
-            failed[0].add_note(f"Deleted nevertheless: {', '.join(reaped) or 'none'}. Errors in all: {len(failed)}.")
-            raise failed[0]
+                failed[name] = error
+        _raise_first(failed, reaped)
         return reaped
 
     def _give_up(self, name: str, holder: str, raised: BaseException) -> None:
@@ -154,15 +219,26 @@ class Deployer:
                 logger.warning("%s It could not be deleted: %s", note, error)
 
     def _is_left(self, name: str) -> bool:
-        """Whether a deployment is past its time to live, or was temporary and is held by nobody any more."""
+        """Whether a deployment is to be reaped. What may come up late must not be forgotten before."""
         entry = self._entry(name)
-        now = datetime.now(UTC)
-        if entry is None or (
-            entry.state is State.INTENDED and now - entry.intended_at < _LATE and not self._look(name)
-        ):
-            return False  # not there yet, though it may come up late: it must not be forgotten before
-        overdue = entry.expires_at is not None and entry.expires_at <= now
-        return overdue or (entry.temporary and not self._ledger.holders(self._identity, name))
+        return entry is not None and is_due(entry, self._ledger) and not self._may_come(entry)
+
+    def _may_come(self, entry: DeploymentEntry) -> bool:
+        """Whether a deployment is not there yet, and may come up late."""
+        young = datetime.now(UTC) - entry.intended_at < _LATE
+        return entry.state is State.INTENDED and young and self._look(entry.name) is None
+
+    def _reason_to_keep(self, name: str) -> str | None:
+        entry = self._entry(name)
+        if entry is None:
+            return "ftkit did not make it, going by the ledger of this machine"
+        if entry.state is State.JOINED:
+            return "it was there before ftkit asked for it"
+        if self._ledger.holders(self._identity, name):
+            return "somebody is using it, in a `with` block"
+        if self._may_come(entry):
+            return "it was asked for, and is not known to be up; it may come up late: run this again then"
+        return None
 
     def _intent(self, target: Target, name: str, expires: datetime | None, *, temporary: bool) -> DeploymentEntry:
         now, source = datetime.now(UTC), source_of(target)
@@ -180,11 +256,14 @@ class Deployer:
             return self._intent(target, name, expires, temporary=True)
         if not self._stands(name):
             return self._intent(target, name, expires, temporary=True)
-        return before if before is not None else self._intent(target, name, None, temporary=False)
+        if before is not None:
+            return before
+        return self._intent(target, name, None, temporary=False)._replace(state=State.JOINED)
 
     def _deploy(self, target: Target, options: Mapping[str, Any], entry: DeploymentEntry) -> Deployment:
         name, before = entry.name, self._entry(entry.name)
-        entry = entry if before is None else entry._replace(intended_at=before.intended_at)
+        if before is not None and (before.state is State.MADE or entry.state is State.JOINED):
+            entry = entry._replace(intended_at=before.intended_at)  # it stands since then
         self._ledger.intend_deployment(entry)
         try:
             deployment = self._ask(target, name, options)
@@ -197,7 +276,8 @@ class Deployer:
                 self._ledger.intend_deployment(before)
             raise
         try:
-            self._ledger.record_deployment(deployment, self._identity)
+            if entry.state is not State.JOINED:
+                self._ledger.record_deployment(deployment, self._identity)
         except LedgerError as error:
             error.add_note(f"The deployment '{name}' was made, and may cost: client.delete_deployment({name!r}).")
             raise
@@ -243,3 +323,10 @@ class Deployer:
 
     def _key(self, name: str) -> str:
         return f"deployment:{self._identity}:{name}"
+
+
+def _raise_first(failed: Mapping[str, FtkitError], deleted: Collection[str]) -> None:
+    """Raises the first of some errors, with a note on what became of the deployments, all of which were tried."""
+    for error in failed.values():
+        error.add_note(f"Deleted nevertheless: {', '.join(deleted) or 'none'}. Not deleted: {', '.join(failed)}.")
+        raise error

@@ -8,6 +8,7 @@
     ├── LedgerError (OSError)                the ledger could not be read or written; nothing was sent
     ├── DatasetError (ValueError)            the data has errors; holds every Problem
     ├── UnsupportedError                     the provider cannot do that; says what it can
+    ├── BudgetError (ValueError)             the job would cost more than its budget, or nobody knows how much
     ├── ProviderError                        the provider answered with an error, or not at all
     │   ├── NotFoundError (LookupError)          no such job, file, model or deployment
     │   ├── RateLimitError                       too many requests; try again later
@@ -25,14 +26,30 @@ A provider lets its vendor's exceptions out only as one of these. None of them e
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from decimal import Decimal
 
-    from ftkit.models import FineTuningJob, Problem, Report
+    from ftkit.models import Estimate, FineTuningJob, Problem, Report
 
 _MOST_PROBLEMS_SHOWN = 20
+_LOOKS_SECRET = re.compile(
+    r"\b(?:sk-|hf_|gh[a-z]_|github_pat_|glpat-|xox[a-z]-|AKIA|AIza)[\w-]{16}[^\s\"'<>,;()]*"
+    r"|\beyJ[\w-]{16,}\.[\w-]{8}[^\s\"'<>,;()]*|\bBearer [^\s\"']{8,}|(?<=://)[^/\s:@\"']*:[^/\s@\"']+(?=@)"
+)
+
+
+def looks_secret(text: str) -> bool:
+    """Whether a text holds what looks like a key of a well-known service, or an address with a password in it."""
+    return _LOOKS_SECRET.search(text) is not None
+
+
+def without_keys(text: str) -> str:
+    """Returns a text without what looks like a key: one that was given in the wrong place, say."""
+    return _LOOKS_SECRET.sub("***", text)
 
 
 class FtkitError(Exception):
@@ -44,9 +61,9 @@ class FtkitError(Exception):
     """
 
     def __init__(self, message: str = "", *, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        super().__init__(without_keys(message))
+        self.message = without_keys(message)
+        self.hint = without_keys(hint) if hint else hint
 
     def __str__(self) -> str:
         return f"{self.message}\n  -> {self.hint}" if self.hint else self.message
@@ -116,6 +133,27 @@ class UnsupportedError(FtkitError):
         self.args = (summary, problems, hint)
 
 
+class BudgetError(FtkitError, ValueError):
+    """A job would cost more than its budget, or it is not known what it costs. No job was asked for.
+
+    Attributes:
+        budget: The budget, in the currency of the estimate.
+        estimate: What the provider tells of the price; None if it tells none.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        budget: Decimal | None = None,
+        estimate: Estimate | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.budget = budget
+        self.estimate = estimate
+
+
 class ProviderError(FtkitError):
     """The provider answered with an error, or did not answer.
 
@@ -137,7 +175,7 @@ class ProviderError(FtkitError):
         where = f"{provider}: " if provider else ""
         quoted = f" (request id {request_id})" if request_id else ""
         super().__init__(f"{where}{message}{quoted}", hint=hint)
-        self.args = (message,)
+        self.args = (without_keys(message),)
         self.provider = provider
         self.request_id = request_id
         self.status_code = status_code
@@ -197,7 +235,7 @@ class _JobError(FtkitError):
     def __init__(self, message: str, job: FineTuningJob, *, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.job = job
-        self.args = (message, job)
+        self.args = (self.message, job)
 
 
 class JobFailedError(_JobError):

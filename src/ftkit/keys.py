@@ -10,6 +10,8 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, cast
 
+from ftkit.errors import ConfigurationError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -67,7 +69,11 @@ def _content(file: TrainingFile) -> dict[str, str]:
 
 def _digest(value: object) -> str:
     canonical = json.dumps(_set_only(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return f"{VERSION}:{hashlib.sha256(canonical.encode()).hexdigest()}"
+    try:
+        return f"{VERSION}:{hashlib.sha256(canonical.encode()).hexdigest()}"
+    except UnicodeEncodeError as error:
+        message = f"a text holds half a character, which is no text: {error.object[error.start : error.end]!r}"
+        raise ConfigurationError(message, hint="Look at where it was cut, or how it was read.") from error
 
 
 def _set_only(value: object) -> object:

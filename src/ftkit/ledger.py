@@ -10,26 +10,30 @@ not hold on network file systems, where the ledger refuses to live (https://www.
 from __future__ import annotations
 
 import hashlib
-import os
-import sqlite3
+import json
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-import psutil
 from filelock import FileLock, Timeout
+from pydantic import BaseModel, ValidationError
 
+from ftkit._ledger_file import LOCKS, Layout, LedgerFile, UnreadableError
 from ftkit.errors import ConfigurationError, ConflictError, LedgerError
 from ftkit.home import state_folder
 from ftkit.models import JobRequest, TrainingFile
 from ftkit.providers._processes import ProcessId, is_alive, this_process
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Generator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from ftkit.models import Deployment, FineTuningJob
+
+M = TypeVar("M", bound=BaseModel)
 
 SCHEMA_VERSION = 2
 FILE_NAME = "ledger.sqlite3"
@@ -57,53 +61,22 @@ CREATE TABLE IF NOT EXISTS holders (
 );
 """
 _FROM_1 = "ALTER TABLE holders ADD COLUMN boot TEXT NOT NULL DEFAULT '';"
-_BROKEN = (
-    "The file is damaged. Move it away, and keep it: without it, ftkit asks the provider for the job of a request "
-    "before it makes one. Look at the provider's own list of deployments, which may still cost."
-)
-_BUSY_S = 60.0
-"""How long one write waits for those of other processes, in seconds."""
-_NETWORK = {
-    "nfs",
-    "nfs4",
-    "cifs",
-    "smbfs",
-    "smb3",
-    "smb2",
-    "afs",
-    "ceph",
-    "lustre",
-    "glusterfs",
-    "gpfs",
-    "beegfs",
-    "davfs",
-    "webdav",
-    "fuse.sshfs",
-    "fuse.glusterfs",
-    "fuse.ceph",
-    "fuse.ceph-fuse",
-    "fuse.juicefs",
-    "fuse.blobfuse2",
-    "fuse.rclone",
-    "fuse.s3fs",
-    "fuse.gcsfuse",
-    "fuse.davfs2",
-    "9p",
-    "afpfs",
-}
+_COLUMNS = "key, attempt, provider, identity, state, job_id, intended_at"
+_FOREIGN = "Another version of ftkit wrote it, or one with a plug-in that is not installed here: use that."
 
 
 class State(StrEnum):
     """What is known of a request.
 
     INTENDED: sent, perhaps. MADE: the provider has it. ABSENT: surely not made. DISMISSED: a person has looked, and
-    says that it was not made.
+    says that it was not made. JOINED: a deployment that was there before it was asked for, and is not ours.
     """
 
     INTENDED = "intended"
     MADE = "made"
     ABSENT = "absent"
     DISMISSED = "dismissed"
+    JOINED = "joined"
 
 
 class JobEntry(NamedTuple):
@@ -145,7 +118,7 @@ class Ledger:
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder if folder is not None else state_folder()
         self.path = self.folder / FILE_NAME
-        self._ready = False
+        self._file = LedgerFile(self.path, Layout(SCHEMA_VERSION, _SCHEMA, {1: _FROM_1}, _read_all))
 
     def __repr__(self) -> str:
         return f"Ledger({str(self.path)!r})"
@@ -160,16 +133,16 @@ class Ledger:
             ConflictError: Someone else held it for all of `timeout_s`.
             LedgerError: The lock cannot be made on disk.
         """
-        self._prepare()
+        self._file.prepare()
         name = hashlib.sha256(key.encode()).hexdigest()[:32]
-        lock = FileLock(self.folder / "locks" / f"{name}.lock", timeout=timeout_s, mode=0o600)
+        lock = FileLock(self.folder / LOCKS / f"{name}.lock", timeout=timeout_s, mode=0o600)
         try:
             lock.acquire()
         except Timeout as error:
             message = f"another process has been busy with this request for {timeout_s:.0f} s"
             raise ConflictError(message, hint="See whether it hangs, or wait for it.") from error
         except (OSError, NotImplementedError) as error:  # the second: a file system that knows no locks
-            raise self._error(error) from error
+            raise self._file.error(error) from error
         try:
             yield
         finally:
@@ -197,15 +170,16 @@ class Ledger:
 
     def record_job(self, key: str, job: FineTuningJob) -> None:
         """Writes down what the provider has made for a key that was intended."""
-        with self._transaction() as db:
-            db.execute(
+        with self._transaction(sent=True) as db:
+            told = db.execute(
                 "UPDATE jobs SET state = ?, job_id = ?, job = ?, updated_at = ? WHERE key = ?",
                 (State.MADE, job.id, job.model_dump_json(), _now(), key),
             )
+            self._demand(told, "the request")
 
     def record_absent(self, key: str, state: State = State.ABSENT) -> None:
         """Writes down that nothing was made for a key: surely (ABSENT), or as a person says (DISMISSED)."""
-        with self._transaction() as db:
+        with self._transaction(sent=True) as db:
             db.execute(
                 "UPDATE jobs SET state = ?, job_id = NULL, job = NULL, updated_at = ? WHERE key = ?",
                 (state, _now(), key),
@@ -223,11 +197,29 @@ class Ledger:
         """Returns what was last asked for under a key, as it was sent; None if nothing was."""
         with self._transaction() as db:
             row = db.execute("SELECT request FROM jobs WHERE key = ?", (key,)).fetchone()
-            return JobRequest.model_validate_json(row[0]) if row else None
+            return self._parsed(JobRequest, row[0]) if row else None
 
     def unclear_jobs(self) -> list[JobEntry]:
         """Returns the attempts whose outcome nobody has seen, oldest first."""
         return self._jobs("WHERE state = ? ORDER BY intended_at", (State.INTENDED,))
+
+    def jobs_with_file(self, identity: str, file_id: str) -> list[JobEntry]:
+        """Returns the attempts that train or validate on a file, but for those of which surely nothing was made."""
+        sent = ("request, '$.training_file.id'", "request, '$.validation_file.id'")
+        told = ("job, '$.training_file'", "job, '$.validation_file'")
+        ids = ", ".join(f"json_extract({each})" for each in (*sent, *told))
+        where = f"WHERE identity = ? AND state IN (?, ?) AND ? IN ({ids}) ORDER BY intended_at"
+        return self._jobs(where, (identity, State.INTENDED, State.MADE, file_id))
+
+    def may_have_forgotten(self, identity: str) -> bool:
+        """Whether the last thing that was asked for in an account may have been in a ledger that is gone.
+
+        There was another one in this place, and no job of the account is in this one yet: what the account was asked
+        for a moment ago may not be in the provider's list.
+        """
+        with self._transaction() as db:
+            was_another = bool(db.execute("PRAGMA application_id").fetchone()[0])
+            return was_another and not db.execute("SELECT 1 FROM jobs WHERE identity = ?", (identity,)).fetchone()
 
     def keys_of(self, identity: str, job_id: str) -> set[str]:
         """Returns the keys under which a job is known: one, or none, or more if one was adopted for another."""
@@ -236,27 +228,15 @@ class Ledger:
         return {str(row[0]) for row in rows}
 
     def _jobs(self, where: str, values: tuple[object, ...]) -> list[JobEntry]:
-        columns = "key, attempt, provider, identity, state, job_id, intended_at"
         with self._transaction() as db:
-            rows = db.execute(f"SELECT {columns} FROM jobs {where}", values).fetchall()  # noqa: S608 - our own text
-            return [
-                JobEntry(
-                    key=row["key"],
-                    attempt=row["attempt"],
-                    provider=row["provider"],
-                    identity=row["identity"],
-                    state=State(row["state"]),
-                    job_id=row["job_id"],
-                    intended_at=datetime.fromisoformat(row["intended_at"]),
-                )
-                for row in rows
-            ]
+            rows = db.execute(f"SELECT {_COLUMNS} FROM jobs {where}", values).fetchall()  # noqa: S608 - our own text
+            return [_job_entry(row) for row in rows]
 
     # -- uploads -------------------------------------------------------------------------------------------------
 
     def record_upload(self, key: str, file: TrainingFile, who: tuple[str, str]) -> None:
         """Writes down an upload that is done."""
-        with self._transaction() as db:
+        with self._transaction(sent=True) as db:
             row = (key, *who, file.model_dump_json(), _now())
             db.execute("INSERT OR REPLACE INTO uploads VALUES (?, ?, ?, ?, ?)", row)
 
@@ -264,7 +244,13 @@ class Ledger:
         """Returns the file that was uploaded under a key, or None."""
         with self._transaction() as db:
             row = db.execute("SELECT file FROM uploads WHERE key = ?", (key,)).fetchone()
-            return TrainingFile.model_validate_json(row[0]) if row else None
+            return self._parsed(TrainingFile, row[0]) if row else None
+
+    def has_uploaded(self, identity: str, file_id: str) -> bool:
+        """Whether a file was uploaded by ftkit, going by this ledger."""
+        query = "SELECT 1 FROM uploads WHERE identity = ? AND json_extract(file, '$.id') = ?"
+        with self._transaction() as db:
+            return db.execute(query, (identity, file_id)).fetchone() is not None
 
     # -- deployments ---------------------------------------------------------------------------------------------
 
@@ -279,11 +265,12 @@ class Ledger:
 
     def record_deployment(self, deployment: Deployment, identity: str) -> None:
         """Writes down that a deployment was made."""
-        with self._transaction() as db:
-            db.execute(
+        with self._transaction(sent=True) as db:
+            told = db.execute(
                 "UPDATE deployments SET state = ? WHERE identity = ? AND name = ?",
                 (State.MADE, identity, deployment.name),
             )
+            self._demand(told, "the deployment")
 
     def forget_deployment(self, identity: str, name: str) -> None:
         """Lets go of a deployment that is no more, and of its holders."""
@@ -291,22 +278,12 @@ class Ledger:
             db.execute("DELETE FROM deployments WHERE identity = ? AND name = ?", (identity, name))
             db.execute("DELETE FROM holders WHERE identity = ? AND name = ?", (identity, name))
 
-    def deployments(self, identity: str) -> list[DeploymentEntry]:
-        """Returns the deployments that ftkit asked for in an account, oldest first."""
+    def deployments(self, identity: str | None = None) -> list[DeploymentEntry]:
+        """Returns the deployments that ftkit asked for in an account, or in all of them if None, oldest first."""
         with self._transaction() as db:
-            rows = db.execute(
-                "SELECT * FROM deployments WHERE identity = ? ORDER BY intended_at", (identity,)
-            ).fetchall()
-            return [
-                DeploymentEntry(
-                    *(row["identity"], row["name"], row["provider"], row["source"]),
-                    State(row["state"]),
-                    bool(row["temporary"]),
-                    datetime.fromisoformat(row["intended_at"]),
-                    datetime.fromisoformat(row["expires_at"]) if row["expires_at"] else None,
-                )
-                for row in rows
-            ]
+            query = "SELECT * FROM deployments WHERE ? IS NULL OR identity = ? ORDER BY intended_at"
+            rows = db.execute(query, (identity, identity)).fetchall()
+            return [_deployment_entry(row) for row in rows]
 
     def hold(self, identity: str, name: str, holder: str) -> None:
         """Writes down that this process uses a deployment."""
@@ -325,87 +302,91 @@ class Ledger:
         """Counts the living holders of a deployment; a process that died holds nothing."""
         with self._transaction() as db:
             query = "SELECT pid, started, boot FROM holders WHERE identity = ? AND name = ?"
-            rows = db.execute(query, (identity, name)).fetchall()
-        return sum(is_alive(ProcessId(pid=pid, started=started, boot=boot)) for pid, started, boot in rows)
+            holders = [_process(row) for row in db.execute(query, (identity, name)).fetchall()]
+        return sum(map(is_alive, holders))
 
-    # -- the file ------------------------------------------------------------------------------------------------
+    # -- inside --------------------------------------------------------------------------------------------------
 
-    @contextmanager
-    def _transaction(self) -> Generator[sqlite3.Connection]:
-        """One connection, one transaction: nothing is shared between threads, or kept over a fork."""
-        self._prepare()
+    def _transaction(self, *, sent: bool = False) -> AbstractContextManager[sqlite3.Connection]:
+        return self._file.transaction(sent=sent)
+
+    def _parsed(self, model: type[M], text: object) -> M:
+        """Reads a document. One that is whole, and that this ftkit does not understand, is no damage."""
+        document = _document(text)
         try:
-            db = self._connect()
-            try:
-                db.execute("BEGIN IMMEDIATE")
-                yield db
-                db.execute("COMMIT")
-            finally:
-                db.close()  # an open transaction is rolled back
-        except (sqlite3.Error, OSError, ValueError) as error:  # the last one: a row that is not as we write them
-            if isinstance(error, LedgerError):
-                raise
-            raise self._error(error) from error
+            return model.model_validate_json(document)
+        except ValidationError as error:
+            why = error.errors(include_input=False)[0]
+            message = f"the ledger {self.path} holds what this ftkit does not understand: {why['loc']}: {why['msg']}"
+            raise LedgerError(message, hint=_FOREIGN) from error
 
-    def _connect(self) -> sqlite3.Connection:
-        # rw: a ledger that is gone is an error, and not made anew in silence, empty and for everybody to read.
-        where = f"{self.path.absolute().as_uri()}?mode=rw"
-        db = sqlite3.connect(where, uri=True, timeout=_BUSY_S, isolation_level=None)
-        db.row_factory = sqlite3.Row
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        db.execute("PRAGMA fullfsync = 1")  # macOS's fsync alone stops at the cache of the disk
-        return db
+    def _demand(self, told: sqlite3.Cursor, what: str) -> None:
+        """Raises if there is no row to write in: this is not the ledger in which the intent was written down."""
+        if told.rowcount != 1:
+            message = f"the ledger {self.path} no longer knows of {what}: it is another one than a moment ago"
+            raise LedgerError(message)
 
-    def _prepare(self) -> None:
-        """Makes folder and tables once per Ledger."""
-        if self._ready:
-            return
-        try:
-            self._refuse_network(self.folder)
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            (self.folder / "locks").mkdir(mode=0o700, exist_ok=True)
-            with FileLock(self.folder / "locks" / "schema.lock", timeout=_BUSY_S, mode=0o600):
-                self._make_tables()
-        except (sqlite3.Error, OSError, NotImplementedError) as error:
-            if isinstance(error, LedgerError):
-                raise
-            raise self._error(error) from error
-        self._ready = True
 
-    def _make_tables(self) -> None:
-        # SQLite gives its other files the rights of this one: it is made before SQLite sees it.
-        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
-        db = self._connect()
-        try:
-            version = int(db.execute("PRAGMA user_version").fetchone()[0])
-            if version > SCHEMA_VERSION:
-                message = f"the ledger {self.path} was written by a newer ftkit (layout {version})"
-                raise LedgerError(message, hint="Upgrade ftkit. Nothing was sent.")
-            if version < SCHEMA_VERSION:
-                older = _FROM_1 if version == 1 else ""
-                db.executescript(f"BEGIN; {_SCHEMA} {older} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-        finally:
-            db.close()
+def _read_all(db: sqlite3.Connection) -> None:
+    """Reads all that there is, as it is read when it is needed."""
+    for row in db.execute("SELECT * FROM jobs"):
+        _job_entry(row)
+        _document(row["request"])
+        _document(row["job"] or "{}")
+    for row in db.execute("SELECT * FROM uploads"):
+        _document(row["file"])
+    for row in db.execute("SELECT * FROM deployments"):
+        _deployment_entry(row)
+    for row in db.execute("SELECT * FROM holders"):
+        _process(row)
 
-    @staticmethod
-    def _refuse_network(folder: Path) -> None:
-        """SQLite's WAL needs shared memory and true locks, which network file systems do not give."""
-        mounts = {Path(m.mountpoint): m.fstype.lower() for m in psutil.disk_partitions(all=True)}
-        real = folder.resolve()
-        kind = next((mounts[p] for p in (real, *real.parents) if p in mounts), "")
-        if kind in _NETWORK:
-            message = f"the ledger cannot live in {folder}: that is a network file system ({kind})"
-            raise LedgerError(message, hint="Set FTKIT_HOME to a folder on a local disk.")
 
-    def _error(self, error: Exception) -> LedgerError:
-        message = f"the ledger {self.path} cannot be used: {error}"
-        hint = "Free space or mend its permissions, or set FTKIT_HOME to another folder."
-        if isinstance(error, ValueError) or type(error) is sqlite3.DatabaseError:
-            hint = _BROKEN
-        elif isinstance(error, Timeout) or getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
-            hint = "Another process keeps it locked: see whether it hangs, or wait for it."
-        return LedgerError(message, hint=hint)
+@contextmanager
+def _reading(what: str) -> Generator[None]:
+    """What fails in here, fails at what we read: it is not as we write it."""
+    try:
+        yield
+    except (ValueError, TypeError, IndexError) as error:  # the last one: a column is missing
+        message = f"{what} that cannot be read: {str(error).splitlines()[0]}"
+        raise UnreadableError(message) from error
+
+
+def _job_entry(row: sqlite3.Row) -> JobEntry:
+    with _reading("a job"):
+        return JobEntry(
+            key=row["key"],
+            attempt=row["attempt"],
+            provider=row["provider"],
+            identity=row["identity"],
+            state=State(row["state"]),
+            job_id=row["job_id"],
+            intended_at=datetime.fromisoformat(row["intended_at"]),
+        )
+
+
+def _deployment_entry(row: sqlite3.Row) -> DeploymentEntry:
+    with _reading("a deployment"):
+        return DeploymentEntry(
+            *(row["identity"], row["name"], row["provider"], row["source"]),
+            State(row["state"]),
+            bool(row["temporary"]),
+            datetime.fromisoformat(row["intended_at"]),
+            datetime.fromisoformat(row["expires_at"]) if row["expires_at"] else None,
+        )
+
+
+def _process(row: sqlite3.Row) -> ProcessId:
+    with _reading("a holder"):
+        return ProcessId(pid=row["pid"], started=row["started"], boot=row["boot"])
+
+
+def _document(text: object) -> str:
+    with _reading("a document"):
+        if not isinstance(text, str):
+            message = f"it is {type(text).__name__}, and no text"
+            raise TypeError(message)
+        json.loads(text)
+        return text
 
 
 def as_ledger(ledger: object) -> Ledger:

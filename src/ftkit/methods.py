@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import (
@@ -26,16 +27,20 @@ from pydantic import (
     field_validator,
 )
 
-from ftkit.errors import ConfigurationError
+from ftkit.errors import ConfigurationError, looks_secret, without_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
 
 Auto = Literal["auto"]
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[-.]")
 _SECRET = re.compile(
     r"(^|_)(api_?key|key|token|secrets?|passwords?|passwd|passphrase|credentials?|authorization|bearer)$", re.IGNORECASE
 )
+
+
+_LONGEST_SHOWN = 32
+"""A value that is longer may be a key, whatever it looks like, and is not needed to know what is wrong with it."""
 
 
 _INNER = re.compile(r"constrained-\w+|literal\[.*\]|function-\w+\[.*\]")
@@ -53,6 +58,18 @@ def names_secret(name: str) -> bool:
     return _SECRET.search(_HUMP.sub("_", name)) is not None
 
 
+def values_in(value: object, path: str = "") -> Iterator[tuple[str, object]]:
+    """Yields all values in JSON-like data, however deep, each with the names on the way to it, joined by dots."""
+    if isinstance(value, Mapping):
+        for name, inner in cast("Mapping[str, object]", value).items():
+            yield from values_in(inner, f"{path}.{name}" if path else str(name))
+    elif isinstance(value, list | tuple):
+        for inner in cast("Sequence[object]", value):
+            yield from values_in(inner, path)
+    else:
+        yield path, value
+
+
 def explain(model: type[BaseModel], error: ValidationError, noun: str) -> str:
     """Says in one line a field what is wrong with the values given for a model.
 
@@ -66,7 +83,7 @@ def explain(model: type[BaseModel], error: ValidationError, noun: str) -> str:
     shown: dict[str, str] = {}
     label = str(getattr(model, "written_as", None) or model.__name__)
     for item in error.errors(include_url=False):
-        field = ".".join(str(part) for part in item["loc"] if not _INNER.fullmatch(str(part))) or label
+        field = without_keys(".".join(str(part) for part in item["loc"] if not _INNER.fullmatch(str(part)))) or label
         if item["type"] == "extra_forbidden":
             known = [name for name in model.model_fields if name != "type"]
             has = f"It has: {', '.join(known) or 'none'}."
@@ -75,11 +92,15 @@ def explain(model: type[BaseModel], error: ValidationError, noun: str) -> str:
             # Where a secret may be inside, even its type is all that is told of the value.
             value: object = item["input"]
             plain = value is None or isinstance(value, (bool, int, float, str))
-            hidden = not plain or any(names_secret(str(part)) for part in item["loc"])
+            hidden = not plain or any(names_secret(str(part)) for part in item["loc"]) or _may_be_secret(value)
             shown[field] = f"a {type(value).__name__}" if hidden else repr(value)
             wrong.setdefault(field, []).append(item["msg"].removeprefix("Value error, ").rstrip("."))
     lines += [f"{label}.{field}: {', or '.join(why)} (got {shown[field]})." for field, why in wrong.items()]
     return "\n".join(lines)
+
+
+def _may_be_secret(value: object) -> bool:
+    return isinstance(value, str) and (len(value) > _LONGEST_SHOWN or looks_secret(value))
 
 
 class Settings(BaseModel):
@@ -90,7 +111,7 @@ class Settings(BaseModel):
         written_as: What the user wrote it as, where it was not the name of the class: "provider_options", say.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
 
     field_noun: ClassVar[str] = "setting"
     written_as: ClassVar[str | None] = None
@@ -101,7 +122,11 @@ class Settings(BaseModel):
             try:
                 super().__init__(**values)
             except ValidationError as error:
-                raise ConfigurationError(explain(type(self), error, self.field_noun)) from error
+                message = explain(type(self), error, self.field_noun)
+            else:
+                return
+            values.clear()  # a key may be among them, and pydantic's own error would hold it
+            raise ConfigurationError(message)
 
 
 class LoRA(Settings):

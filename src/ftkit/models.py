@@ -43,6 +43,7 @@ __all__ = [
     "JobEvent",
     "JobRequest",
     "JobStatus",
+    "Kept",
     "Lifecycle",
     "LoRA",
     "Method",
@@ -57,6 +58,7 @@ __all__ = [
     "Severity",
     "Supervised",
     "TokenStats",
+    "TornDown",
     "TrainingFile",
 ]
 
@@ -72,7 +74,7 @@ UtcDatetime = Annotated[datetime, AfterValidator(_in_utc)]
 class Noun(BaseModel):
     """Base of all nouns. Unknown fields are refused, so that nothing is dropped in silence."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class RecordKind(StrEnum):
@@ -436,6 +438,36 @@ class Deployment(Noun):
     error: str | None = None
 
 
+class Kept(Noun):
+    """Something that a tearing down left as it was.
+
+    Attributes:
+        kind: What it is.
+        name: Name of the deployment, or id of the file.
+        reason: Why it was left.
+    """
+
+    kind: Literal["deployment", "file"]
+    name: str
+    reason: str
+
+
+class TornDown(Noun):
+    """What a tearing down took down, and what it left. The job and its model are always left.
+
+    Attributes:
+        job_id: The job.
+        deployments: Names of the deployments that were deleted.
+        files: Ids of the files that were deleted.
+        kept: What belongs to the job as well, and was left.
+    """
+
+    job_id: str
+    deployments: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    kept: tuple[Kept, ...] = ()
+
+
 class ChatMessage(Noun):
     """One message of a conversation.
 
@@ -541,16 +573,19 @@ class Estimate(Noun):
         tokens: Tokens of one epoch.
         n_epochs: Epochs.
         billed_tokens: Tokens that are billed.
-        cost: Price of the training.
-        currency: Its currency.
-        source: Where the price comes from.
+        cost: Price of the training; 0 only where it is known to cost nothing.
+        at_most: The most that it can cost, where there is such a bound. A budget is held against it, else against
+            `cost`.
+        currency: The currency of both.
+        source: Where the price comes from, or why there is none.
         as_of: The date of that source.
     """
 
     tokens: NonNegativeInt | None = None
     n_epochs: PositiveInt | None = None
     billed_tokens: NonNegativeInt | None = None
-    cost: Decimal | None = None
+    cost: Annotated[Decimal, Field(ge=0)] | None = None
+    at_most: Annotated[Decimal, Field(ge=0)] | None = None
     currency: str = "USD"
     source: str | None = None
     as_of: date | None = None

@@ -4,7 +4,8 @@ For each attempt at a request, while its key is locked against all other threads
 
 1. If the ledger knows its job, that is the job.
 2. If not, the provider is asked (`find_job`), however sure we are that there is none: another machine, or a lost
-   ledger, may have made it. If the last try ended unclearly, its list is given time to settle.
+   ledger, may have made it. If the last try ended unclearly, or the ledger that would tell was lost, its list is given
+   time to settle.
 3. Only if it is clearly absent is the intent written to disk, and the job asked for: once.
 4. If the answer is no clear yes or no (a timeout, a reset, a 5xx, nonsense), the list is given time to settle and
    asked again. What is there is the job. What is surely not there is an error that may be tried again by hand.
@@ -43,7 +44,9 @@ if TYPE_CHECKING:
     from ftkit.ledger import JobEntry, Ledger
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
-"""Where a search begins. Not the intent's own time: a clock that was wrong then must not hide a job that was paid."""
+"""Where a search begins. Neither at the intent's own time nor at that of an earlier attempt: a clock that was wrong
+then, or was set since, be it a vendor's (a server of one's own, say), must not hide a job that was paid. The jobs of
+other attempts are told apart by the ledger."""
 
 _RETRIED = frozenset({JobStatus.FAILED, JobStatus.CANCELLED})
 """Where a job may be followed by a new attempt."""
@@ -84,7 +87,7 @@ class Once:
             retry_failed: Make a new attempt if the last one failed or was cancelled.
             refuse: Raises what the provider cannot do of a request. Not asked where the job is there already: what
                 was made stays ours, though its model may be trained no more.
-            warn: Tells what should be known, just before a job is asked for.
+            warn: Tells what should be known, or raises what forbids it, just before a job is asked for.
 
         Raises:
             JobFailedError: The job of this request failed before, and `retry_failed` is not set.
@@ -94,20 +97,20 @@ class Once:
             LedgerError: The ledger cannot be written; nothing was sent.
         """
         with self._locked(base_key, request):
+            forgotten = self._ledger.may_have_forgotten(self._identity)
             made = self._last_made(base_key)
             attempt = made.attempt if made is not None else 1
             if made is None and self._ledger.job_entry(base_key) is None:
                 refuse(request)
             previous: FineTuningJob | None = None
             while True:
-                since = (previous.created_at if previous else None) or _BEGINNING
-                job = self._known(base_key, attempt, request, since)
+                job = self._known(base_key, attempt, request, forgotten=forgotten)
                 if job is None:
                     if previous is not None and not retry_failed:
                         raise _ended(previous)
                     refuse(request)
                     warn(request)
-                    return self._post(base_key, attempt, request, since)
+                    return self._post(base_key, attempt, request)
                 if job.status not in _RETRIED:
                     return self._going(job)
                 previous, attempt = job, attempt + 1
@@ -120,6 +123,19 @@ class Once:
                 return None
             job = self._read(made.job_id, made.key)
             return None if job.status in _RETRIED else self._going(job)
+
+    def would_make(self, base_key: str, request: JobRequest, *, retry_failed: bool) -> bool:
+        """Whether `create` would ask for a job whose files are not sent yet, and which `known` does not know.
+
+        Reads only. Where it cannot be told, the answer is no: `create` looks closer before it asks.
+        """
+        made = self._last_made(base_key)
+        if made is not None and not retry_failed:
+            return False  # it failed or was cancelled, and `create` says so
+        try:
+            return self._find(attempt_key(base_key, made.attempt + 1 if made else 1), request) is None
+        except UnclearOutcomeError:
+            return False
 
     def record(self, base_key: str, request: JobRequest, job: FineTuningJob) -> FineTuningJob:
         """Takes a job that is there already as the job of a request, in place of its last attempt."""
@@ -176,27 +192,27 @@ class Once:
             hint = f"key='...' makes a second job. If it is surely gone: client.resolve({key!r}, job_id=None)."
             raise NotFoundError(message, provider=self._provider.name, hint=hint) from error
 
-    def _known(self, base_key: str, attempt: int, request: JobRequest, since: datetime) -> FineTuningJob | None:
+    def _known(self, base_key: str, attempt: int, request: JobRequest, *, forgotten: bool) -> FineTuningJob | None:
         """Returns the job of an attempt if there is one; None only if there clearly is none."""
         key = attempt_key(base_key, attempt)
         entry = self._ledger.job_entry(key)
         if entry is not None and entry.job_id is not None:
             return self._read(entry.job_id, key)
         try:
-            job = self._find(key, request, since)
+            job = self._find(key, request)
         except UnclearOutcomeError:
             if entry is None or entry.state is not State.DISMISSED:
                 raise
             job = None  # a person has looked at all that look alike, and says that none of them is it
-        if job is None and entry is not None and entry.state is State.INTENDED:
+        if job is None and (forgotten if entry is None else entry.state is State.INTENDED):
             # All of it, however old the intent: the job may have been made long after it, and clocks are set.
             time.sleep(self._settle_s)
-            job = self._find(key, request, since)
-            if job is None:
+            job = self._find(key, request)
+            if job is None and entry is not None:
                 self._ledger.record_absent(key)
         return job if job is None else self._keep(base_key, attempt, key, request, job)
 
-    def _find(self, key: str, request: JobRequest, since: datetime) -> FineTuningJob | None:
+    def _find(self, key: str, request: JobRequest) -> FineTuningJob | None:
         """Asks the provider for the job of a key, by what is asked for now and by what was sent before.
 
         The two may differ in the ids of files: the same content, sent again, may have got another one since, and a
@@ -204,13 +220,13 @@ class Once:
         """
         sent = self._ledger.request(key)
         asked = [request] if sent is None or sent == request else [sent, request]
-        found = (self._find_as(key, each, since) for each in asked)
+        found = (self._find_as(key, each) for each in asked)
         return next((job for job in found if job is not None), None)
 
-    def _find_as(self, key: str, request: JobRequest, since: datetime) -> FineTuningJob | None:
+    def _find_as(self, key: str, request: JobRequest) -> FineTuningJob | None:
         """Asks the provider for the job of a key; a job that is another key's in this ledger is not it."""
         try:
-            job = read(self._provider.find_job, key, request, since)
+            job = read(self._provider.find_job, key, request, _BEGINNING)
         except UnclearOutcomeError as error:
             mine = self._unowned(error.candidates, key)
             if len(mine) > 1 or not error.candidates:
@@ -222,7 +238,7 @@ class Once:
         owners = {job_id: self._ledger.keys_of(self._identity, job_id) for job_id in job_ids}
         return [job_id for job_id, keys in owners.items() if not keys or key in keys]
 
-    def _post(self, base_key: str, attempt: int, request: JobRequest, since: datetime) -> FineTuningJob:
+    def _post(self, base_key: str, attempt: int, request: JobRequest) -> FineTuningJob:
         """Asks for a job, once. The intent is on disk before, and stays there if we die on the way."""
         key = attempt_key(base_key, attempt)
         self._ledger.intend_job(base_key, attempt, key, request, (self._provider.name, self._identity))
@@ -233,26 +249,37 @@ class Once:
                 raise ProviderUnavailableError(message, provider=self._provider.name)  # noqa: TRY301 - one path
         except Exception as error:
             if _is_refusal(error):
-                self._ledger.record_absent(key)
+                self._note_absent(key, error)
                 raise
-            return self._after_unclear(key, request, since, error)
+            return self._after_unclear(key, request, error)
         return self._write(key, job)
 
-    def _after_unclear(self, key: str, request: JobRequest, since: datetime, cause: Exception) -> FineTuningJob:
+    def _after_unclear(self, key: str, request: JobRequest, cause: Exception) -> FineTuningJob:
         time.sleep(self._settle_s)
         try:
-            job = self._find(key, request, since)
+            job = self._find(key, request)
         except UnclearOutcomeError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever went wrong, it is told below
             message = f"a job may have been made: {cause}; and looking for it failed: {error}"
             raise _unclear(message, key, self._provider.name) from cause
         if job is None:
-            self._ledger.record_absent(key)
             message = f"the request did not arrive: {cause}"
             hint = "No job was made, and nothing is paid. Run it again."
-            raise ProviderUnavailableError(message, provider=self._provider.name, hint=hint) from cause
+            nothing = ProviderUnavailableError(message, provider=self._provider.name, hint=hint)
+            self._note_absent(key, nothing)
+            raise nothing from cause
         return self._write(key, job)
+
+    def _note_absent(self, key: str, error: Exception) -> None:
+        """Writes down that nothing was made, for the reason that an error tells. That is what is to be raised.
+
+        If it cannot be written down, the intent stands, and the next run asks the provider once more.
+        """
+        try:
+            self._ledger.record_absent(key)
+        except LedgerError as why:
+            error.add_note(f"That no job was made could not be written down: {why.message}")
 
     def _write(self, key: str, job: FineTuningJob) -> FineTuningJob:
         """Writes down a job that was made. If that fails, the intent stands, and the next run finds the job by it."""
@@ -262,7 +289,8 @@ class Once:
         except LedgerError as error:
             message = f"the job {job.id} was made, but could not be written down: {error.message}"
             hint = (
-                "The job goes on. Mend the ledger and run the same request again: it finds the job, and pays nothing."
+                "The job goes on. Run the same request again, as soon as the ledger can be written (a new one is, in "
+                "place of one that was set aside): it finds the job, and pays nothing."
             )
             raise LedgerError(message, hint=hint) from error
         return job

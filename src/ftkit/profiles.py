@@ -10,6 +10,7 @@ folder; the project's wins. FTKIT_CONFIG names another file in place of both.
     options = { compute = "local" }
     models = { small = "ftkit/small" }
     deploy = { ttl_s = 3600 }
+    budget = 20
 
 Each option is taken from the keyword, else from the environment (FTKIT_CHEAP_COMPUTE, then
 FTKIT_HUGGINGFACE_COMPUTE), else from the profile. A profile holds no secret: keys come from the vendor's own
@@ -21,21 +22,22 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import Field, ValidationError
 
-from ftkit.errors import ConfigurationError, UnknownProviderError
+from ftkit.errors import ConfigurationError, UnknownProviderError, looks_secret
 from ftkit.home import config_folder
 from ftkit.methods import Settings, explain, names_secret, near
+from ftkit.providers._secrets import forgetful
 from ftkit.registry import provider_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 FILE_NAME = "ftkit.toml"
-_LOOKS_SECRET = re.compile(r"\b(sk-|hf_)\w{16}|\bBearer \S{8}|://[^/\s:@]+:[^/\s@]+@")
 _NOT_OPTIONS = {
     "FTKIT_HOME",
     "FTKIT_CACHE",
@@ -55,27 +57,41 @@ class Profile(Settings):
         options: Options of the provider's factory; not shown, since a key may be among those given as keywords.
         models: Which model a role such as "small" means here.
         deploy: Options for `deploy`, `ttl_s` (seconds) among them.
+        budget: The most that a job may cost, in the currency of the provider's estimates; None for any amount.
     """
 
     provider: str
     options: dict[str, Any] = Field(default_factory=dict[str, Any], repr=False)
     models: dict[str, str] = Field(default_factory=dict[str, str])
     deploy: dict[str, Any] = Field(default_factory=dict[str, Any], repr=False)
+    budget: Decimal | None = Field(default=None, ge=0)
 
 
+@forgetful
+def default_name() -> str | None:
+    """Returns the name that is meant where none is given: FTKIT_PROFILE, else the file's `default`; None if unset.
+
+    Raises:
+        ConfigurationError: A file is wrong.
+    """
+    return os.environ.get("FTKIT_PROFILE") or _read_files()[0] or None
+
+
+@forgetful
 def chosen_name(name: str | None) -> str:
     """Returns the name of the profile or provider that is meant: the one given, FTKIT_PROFILE, the file's `default`.
 
     Raises:
         ConfigurationError: No name was given anywhere, or a file is wrong.
     """
-    found = name or os.environ.get("FTKIT_PROFILE") or _read_files()[0]
+    found = name or default_name()
     if not found:
         message = "no provider was named"
         raise ConfigurationError(message, hint="Client('huggingface'), or FTKIT_PROFILE, or `default` in ftkit.toml.")
     return found
 
 
+@forgetful
 def resolve_profile(name: str | None, options: Mapping[str, Any]) -> Profile:
     """Finds out what a name stands for, and with which options.
 
@@ -102,6 +118,15 @@ def resolve_profile(name: str | None, options: Mapping[str, Any]) -> Profile:
     for prefix in dict.fromkeys((profile.provider, name)):
         merged |= _from_environment(prefix, others)
     return profile.model_copy(update={"options": {**merged, **options}})
+
+
+def profile_names(provider: str) -> tuple[str, ...]:
+    """Returns the names of the profiles that stand for a provider, sorted.
+
+    Raises:
+        ConfigurationError: A file is wrong.
+    """
+    return tuple(sorted(name for name, profile in _read_files()[1].items() if profile.provider == provider))
 
 
 def _prefix(name: str) -> str:
@@ -164,11 +189,7 @@ def _read_files() -> tuple[str | None, dict[str, Profile]]:
 
 
 def _load(path: Path) -> dict[str, Any]:
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        message = f"{path} cannot be read: {error}"
-        raise ConfigurationError(message) from error
+    content = _parsed(path)
     unknown = sorted(set(content) - {"default", "profiles"})
     if unknown:
         message = f"{path}: unknown {unknown[0]!r}{near(unknown[0], ['default', 'profiles'])}"
@@ -182,21 +203,33 @@ def _load(path: Path) -> dict[str, Any]:
     return content
 
 
+def _parsed(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        message = f"{path} cannot be read: {error}"
+    raise ConfigurationError(message)  # alone: the error before it may hold the whole file, and a key with it
+
+
 def _profile(path: Path, name: str, table: object) -> Profile:
     where = f"{path}: [profiles.{name}]"
-    try:
-        profile = Profile.model_validate(table)
-    except ConfigurationError as error:
-        message = f"{where}: {error.message}"
-        raise ConfigurationError(message) from error
-    except ValidationError as error:
-        message = f"{where}: {explain(Profile, error, 'setting')}"
-        raise ConfigurationError(message) from error
+    profile = _validated(where, table)
     secret = next(_secrets({"options": profile.options, "deploy": profile.deploy}), None)
     if secret is not None:
         message = f"{where}: '{secret}' looks like a secret, and secrets are not kept in a profile"
         raise ConfigurationError(message, hint="Take it out, and set the vendor's environment variable instead.")
     return profile
+
+
+def _validated(where: str, table: object) -> Profile:
+    try:
+        return Profile.model_validate(table)
+    except ConfigurationError as error:
+        wrong = error.message
+    except ValidationError as error:
+        wrong = explain(Profile, error, "setting")
+    message = f"{where}: {wrong}"
+    raise ConfigurationError(message)  # alone, likewise
 
 
 def _secrets(value: object, path: str = "") -> Iterator[str]:
@@ -210,5 +243,5 @@ def _secrets(value: object, path: str = "") -> Iterator[str]:
     elif isinstance(value, list):
         for inner in cast("list[object]", value):
             yield from _secrets(inner, path)
-    elif isinstance(value, str) and _LOOKS_SECRET.search(value):
+    elif isinstance(value, str) and looks_secret(value):
         yield path

@@ -21,11 +21,13 @@ _BACKOFF = tenacity.wait_exponential(multiplier=0.5, max=_LONGEST_PAUSE_S) + ten
 
 
 def _pause(state: tenacity.RetryCallState) -> float:
-    """Waits as long as the provider asks, else longer each time, with jitter."""
+    """Waits as long as the provider asks, else longer each time, with jitter.
+
+    A date that has passed asks for no pause at all; it may have passed by our clock alone, so some pause there is.
+    """
     error = state.outcome.exception() if state.outcome else None
-    if isinstance(error, RateLimitError) and error.retry_after_s is not None:
-        return max(0.0, error.retry_after_s)
-    return _BACKOFF(state)
+    asked = error.retry_after_s if isinstance(error, RateLimitError) else None
+    return asked if asked is not None and asked > 0 else _BACKOFF(state)
 
 
 def read(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -81,20 +81,26 @@ class Pace:
 
 
 class _Patience:
-    """Tells an outage, which is waited out for a while, from an error that waiting does not mend."""
+    """Tells an outage, which is waited out for a while, from an error that waiting does not mend.
+
+    The machine may have been asleep between two looks, and the network be back a moment later than we: no gap between
+    two looks uses up more than half of the patience.
+    """
 
     def __init__(self) -> None:
-        self._lost_at: float | None = None
+        self._missed_at: float | None = None
+        self._lost_s = 0.0
 
     def met(self) -> None:
         """An answer came."""
-        self._lost_at = None
+        self._missed_at, self._lost_s = None, 0.0
 
     def missed(self, error: ProviderError, now: float) -> bool:
         """No answer came, although it was asked for several times. Returns whether that is news."""
-        began = self._lost_at is None
-        self._lost_at = now if self._lost_at is None else self._lost_at
-        if now - self._lost_at >= _PATIENCE_S or not isinstance(error, (ProviderUnavailableError, RateLimitError)):
+        began = self._missed_at is None
+        self._lost_s += 0.0 if self._missed_at is None else min(now - self._missed_at, _PATIENCE_S / 2)
+        self._missed_at = now
+        if self._lost_s >= _PATIENCE_S or not isinstance(error, (ProviderUnavailableError, RateLimitError)):
             raise error
         return began
 

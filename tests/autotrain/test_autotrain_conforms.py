@@ -59,7 +59,6 @@ class TestAutoTrain(AutoTrainHooks, LocalConformance):
 
 @pytest.mark.full  # it does what `huggingface` does, whose attacks are always run
 class TestAutoTrainUnderAttack(AutoTrainHooks, LocalUnderAttack):
-
     def elsewhere(self, url: str | None) -> Callable[[], AutoTrainProvider]:
         del url
         return partial(Quick, jobs_folder=self.folder, slots=20, python=sys.executable)

@@ -315,7 +315,7 @@ def test_without_a_ledger_that_can_be_written_nothing_is_sent(
     for path in home.glob(f"{FILE_NAME}*"):
         path.unlink()
     (home / FILE_NAME).write_bytes(b"no database" * 1000)
-    with pytest.raises(LedgerError, match="cannot be used"):
+    with pytest.raises(LedgerError, match="is damaged"):
         Client(MemoryProvider(vendor)).create_job(model="base", training_file=file)
     assert vendor.calls["create_job"] == 0
 
@@ -594,7 +594,7 @@ def test_a_ledger_that_breaks_after_the_create_says_that_there_is_a_job(
         client.create_job(model="base", training_file=file)
     (job_id,) = vendor.jobs
     assert job_id in str(caught.value)
-    (home / FILE_NAME).unlink()
+    assert not (home / FILE_NAME).exists()  # it was set aside
     for path in tmp.glob(f"{FILE_NAME}*"):
         path.rename(home / path.name)
     assert Client(MemoryProvider(vendor)).create_job(model="base", training_file=file).id == job_id

@@ -94,7 +94,7 @@ def test_a_ledger_that_is_gone_is_not_made_anew_in_silence(home: Path) -> None:
 
 def test_a_ledger_that_another_process_keeps_locked_says_so(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Ledger().attempts("k")
-    monkeypatch.setattr("ftkit.ledger._BUSY_S", 0.1)
+    monkeypatch.setattr("ftkit._ledger_file._BUSY_S", 0.1)
     other = sqlite3.connect(home / FILE_NAME, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(LedgerError, match="Another process keeps it locked"):

@@ -32,7 +32,8 @@ def test_it_tells_age_price_and_what_is_served(tmp_path: Path, monkeypatch: pyte
     status, output = told("huggingface")
     assert status == 0
     old, young = (line.split("\t") for line in output.splitlines())
-    assert old == ["old", "failed", "2d 3h", "price unknown", "ftjob-old"]
+    account = f"local:{tmp_path / 'huggingface'}"
+    assert old == ["old", "failed", "2d 3h", "0 USD/h", "no end", "ftjob-old", account]
     assert young[:2] == ["young", "failed"]
     assert young[2].startswith("1m ")
 

@@ -78,6 +78,7 @@ def weights(tmp_path: Path) -> Path:
     folder = tmp_path / "weights"
     folder.mkdir()
     (folder / "config.json").write_text("{}")
+    (folder / "model.safetensors").touch()
     return folder
 
 

@@ -78,7 +78,8 @@ def test_what_is_made_is_what_was_asked_for_and_is_waited_for(
     assert made["model"]["repository"] == REPO
     image = {"url": "vllm/vllm-openai:v0.33.0", "port": 8000, "healthRoute": "/health"}
     assert made["model"]["image"] == {"vLLM": image}
-    assert made["model"]["args"] == ["--served-model-name", "mine", REPO, "--max-model-len", "512"]
+    safe = ["--load-format", "safetensors"]
+    assert made["model"]["args"] == ["--served-model-name", "mine", REPO, *safe, "--max-model-len", "512"]
     assert made["model"]["env"] == {"VLLM_LOGGING_LEVEL": "DEBUG", "FTKIT_SOURCE": JOB}
     assert "for $0.8 an hour and replica" in caplog.text
     assert "after 15 minutes" in caplog.text

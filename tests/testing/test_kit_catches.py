@@ -67,9 +67,13 @@ class CallsALostReplyARefusal(MemoryProvider):
             raise ProviderError("it did not work", provider=self.name) from error
 
 
+def _key(provider: MemoryProvider) -> str:
+    return provider._api_key.get_secret_value() if provider._api_key else ""
+
+
 class LeaksInRepr(MemoryProvider):
     def __repr__(self) -> str:
-        return f"LeaksInRepr(api_key={self._api_key!r})"
+        return f"LeaksInRepr(api_key={_key(self)!r})"
 
 
 class LeaksInErrors(MemoryProvider):
@@ -77,13 +81,13 @@ class LeaksInErrors(MemoryProvider):
         try:
             return super().get_job(job_id)
         except NotFoundError as error:
-            cause = RuntimeError(f"GET /jobs/{job_id} Authorization: Bearer {self._api_key}")
+            cause = RuntimeError(f"GET /jobs/{job_id} Authorization: Bearer {_key(self)}")
             raise NotFoundError("no such job", provider=self.name) from (cause if error else None)
 
 
 class LeaksInIdentity(MemoryProvider):
     def identity(self) -> str:
-        return f"{super().identity()}:{self._api_key}"
+        return f"{super().identity()}:{_key(self)}"
 
 
 class ChangingIdentity(MemoryProvider):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from contextlib import contextmanager
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+from urllib.parse import urlsplit
 
 from azure.core.exceptions import (
     AzureError,
@@ -19,10 +21,12 @@ from azure.core.exceptions import (
 )
 from azure.mgmt.cognitiveservices.models import Deployment as ARMDeployment
 from azure.mgmt.cognitiveservices.models import DeploymentModel, DeploymentProperties, Sku
+from azure.mgmt.core.polling.arm_polling import ARMPolling
 from filelock import FileLock, Timeout
 from pydantic import PositiveFloat, PositiveInt
 
 from ftkit.errors import (
+    ConfigurationError,
     ConflictError,
     CredentialsError,
     FtkitError,
@@ -34,7 +38,15 @@ from ftkit.errors import (
 )
 from ftkit.methods import Settings
 from ftkit.models import Deployment, DeploymentStatus
-from ftkit.providers._http_errors import kind_of, plain, raise_alone, retry_after_s
+from ftkit.providers._http_errors import (
+    kind_of,
+    origin_of,
+    plain,
+    raise_alone,
+    retry_after_s,
+    sent_elsewhere,
+)
+from ftkit.providers._secrets import HoldsKey, borne_by, forget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -49,6 +61,8 @@ T = TypeVar("T")
 
 PRICE_PER_HOUR = {"standard": Decimal("1.70"), "globalstandard": Decimal("1.70"), "developertier": Decimal(0)}
 """What a deployment of a tuned model costs an hour, in USD, used or not (Azure's pricing page, read 2026-11-23)."""
+_TUNED = re.compile(r"\.ft-|^ft:")
+"""What tells a tuned model by its name. Others are paid in other ways, by the token, say."""
 _LIFETIMES = {
     "developertier": "Azure removes it after 24 hours.",
     "standard": "Azure removes it after 15 days without a question, and keeps the model.",
@@ -64,9 +78,13 @@ _STATES = {
     "canceled": DeploymentStatus.FAILED,
     "disabled": DeploymentStatus.PAUSED,
 }
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _BUSY_CODES = {"RequestConflict", "AnotherOperationInProgress", "Conflict"}
 _QUOTA_CODES = {"InsufficientQuota", "QuotaExceeded", "DeploymentQuotaExceeded"}
 _TOO_MANY = 429
+_REDIRECTS = range(300, 400)
+_STAY: Mapping[str, Any] = {"permit_redirects": False}
+"""No redirect is followed: the body would go along, and on the same host in plain HTTP the token, too."""
 _BUSY_PAUSE_S = 5.0
 _HINT = "Log in (az login), or give a credential that may manage the resource (Cognitive Services Contributor)."
 
@@ -88,7 +106,28 @@ class DeployOptions(Settings):
     wait_s: PositiveFloat = 1800.0
 
 
-class Account:
+class _AtHome(ARMPolling):
+    """Asks how far an operation is, with the token, of the control plane alone: a write's answer says where to ask."""
+
+    def __init__(self, pause_s: float) -> None:
+        super().__init__(pause_s, lro_options={"final-state-via": "azure-async-operation"}, **_STAY)
+
+    def request_status(self, status_link: str) -> Any:  # noqa: ANN401 - the package's own generic class
+        begun: Any = cast("Any", self)._initial_response  # noqa: SLF001 - the package's own generic class
+        if not _is_of(status_link, begun.http_request.url):
+            message = f"the control plane names {urlsplit(status_link).netloc[:200]!r} to ask how far it is"
+            raise ServiceResponseError(f"{message}, which is another host")
+        ask: Any = super().request_status
+        return ask(status_link)
+
+
+def _is_of(link: str, home: str) -> bool:
+    """Whether an address is of the same service: of the same host, or of a region's below it."""
+    scheme, host, port = origin_of(link)
+    return (scheme, port) == origin_of(home)[::2] and f".{host}".endswith(f".{origin_of(home)[1]}")
+
+
+class Account(HoldsKey):
     """One Azure OpenAI resource, as its control plane knows it.
 
     Args:
@@ -132,17 +171,21 @@ class Account:
             options: How to deploy.
 
         Raises:
+            ConfigurationError: The name can be none.
             ConflictError: The name stands for another model, or others write to the account all the time.
             QuotaError: The subscription has no capacity left.
             ProviderUnavailableError: It is not there in time; it may still come.
         """
+        if not _NAME.fullmatch(name):
+            hint = "Use 1 to 64 letters, digits, '.', '_' and '-', the first a letter or digit."
+            raise ConfigurationError(f"{name[:80]!r} cannot be the name of a deployment", hint=hint)
         there = self._look(name)
         if there is not None and _model(there) != model:
             message = f"a deployment '{name}' is there already, of {_model(there)}"
             raise self._error(ConflictError, message, hint="Choose another name, or delete that one first.")
         if there is None or self._noun(there).status is not DeploymentStatus.RUNNING:
             if self._is_paid:
-                _announce(name, options)
+                _announce(name, model, options)
             there = self._make(name, model, options)
         return self._noun(there).model_copy(update={"source": source})
 
@@ -152,28 +195,31 @@ class Account:
         Raises:
             NotFoundError: There is none of that name.
         """
-        there = self._look(name)
+        there = self._look(name) if _NAME.fullmatch(name) else None
         if there is None:
-            raise self._error(NotFoundError, f"there is no deployment '{name[:80]}'")
+            raise self._error(NotFoundError, f"there is no deployment {name[:80]!r}")
         return self._noun(there)
 
     def all(self) -> list[Deployment]:
         """Lists all deployments of the account."""
         with self._errors():
-            return [self._noun(each) for each in self._deployments.list(*self._where)]
+            return [self._noun(each) for each in self._deployments.list(*self._where, **_STAY)]
 
     def delete(self, name: str) -> None:
-        """Deletes a deployment, and returns when it is gone. One that is not there is no error."""
+        """Deletes a deployment, and returns when it is gone. One that is not there, or can never be, is no error."""
+        if not _NAME.fullmatch(name):  # '..' would be the whole account: the path is made plain before it is sent
+            return
         deadline = time.monotonic() + DeployOptions().wait_s
         with self._errors():
             self._in_turn(
-                lambda: self._deployments.begin_delete(*self._where, name, polling_interval=self._poll_s), deadline
+                lambda: self._deployments.begin_delete(*self._where, name, polling=_AtHome(self._poll_s), **_STAY),
+                deadline,
             )
 
     def _look(self, name: str) -> ARMDeployment | None:
         with self._errors():
             try:
-                return self._deployments.get(*self._where, name)
+                return self._deployments.get(*self._where, name, **_STAY)
             except ResourceNotFoundError:
                 return None
 
@@ -185,7 +231,7 @@ class Account:
         begin = self._deployments.begin_create_or_update
         with self._errors():
             made = self._in_turn(
-                lambda: begin(*self._where, name, asked, polling_interval=self._poll_s),
+                lambda: begin(*self._where, name, asked, polling=_AtHome(self._poll_s), **_STAY),
                 time.monotonic() + options.wait_s,
             )
         if made is None:
@@ -230,7 +276,7 @@ class Account:
         )
 
     def _price(self, found: ARMDeployment) -> Decimal | None:
-        if not self._is_paid or found.sku is None:
+        if not self._is_paid or found.sku is None or not _TUNED.search(_model(found) or ""):
             return None
         return PRICE_PER_HOUR.get(found.sku.name.lower())
 
@@ -251,16 +297,24 @@ class Account:
             failure = self._error(ConflictError, "another process is writing to the account", hint="Try again later.")
         except AzureError as error:  # no token could be had
             failure = CredentialsError(f"{self._provider}: {plain(str(error), ())}", hint=_HINT)
+        except BaseException as error:  # Ctrl-C, say: the package's frames hold the request, and with it the token
+            forget(error)
+            raise
         else:
             return
         raise_alone(failure)
 
     def _of_status(self, error: HttpResponseError) -> FtkitError:
         status, code = error.status_code or 0, _code(error)
-        message = plain(f"{code}: {error.error.message}" if error.error else error.message, ())
+        location = _header(error, "location")
+        if location and status in _REDIRECTS:
+            asked: Any = error.response.request if error.response else None
+            return sent_elsewhere(self._provider, asked.method, asked.url, status, _hidden(location, error))
+        message = _hidden(f"{code}: {error.error.message}" if error.error else error.message, error)
         if isinstance(error, ClientAuthenticationError):
             return CredentialsError(f"{self._provider}: {message}", hint=_HINT)
-        where: dict[str, Any] = {"status_code": status, "request_id": _header(error, "x-ms-request-id")}
+        request_id = _hidden(_header(error, "x-ms-request-id") or "", error) or None
+        where: dict[str, Any] = {"status_code": status, "request_id": request_id}
         if code in _QUOTA_CODES:
             hint = (
                 "Delete deployments that are not needed (client.list_deployments()), ask for a smaller capacity=..., "
@@ -268,7 +322,7 @@ class Account:
             )
             return self._error(QuotaError, message, hint=hint, **where)
         if status == _TOO_MANY:
-            asked = retry_after_s(_header(error, "retry-after"))
+            asked = retry_after_s(_header(error, "retry-after"), _header(error, "date"))
             return RateLimitError(message, provider=self._provider, retry_after_s=asked, **where)
         return self._error(kind_of(status), message, **where)
 
@@ -276,10 +330,10 @@ class Account:
         return kind(message, provider=self._provider, **where)
 
 
-def _announce(name: str, options: DeployOptions) -> None:
+def _announce(name: str, model: str, options: DeployOptions) -> None:
     """Tells what a deployment costs before it does."""
     sku = options.sku.lower()
-    price = PRICE_PER_HOUR.get(sku)
+    price = PRICE_PER_HOUR.get(sku) if _TUNED.search(model) else None
     costs = "at a price that ftkit does not know" if price is None else f"for ${price} an hour, used or not"
     logger.warning("deploying '%s' (%s) %s. %s", name, options.sku, costs, _LIFETIMES.get(sku, ""))
 
@@ -291,6 +345,12 @@ def _model(found: ARMDeployment) -> str | None:
 
 def _code(error: HttpResponseError) -> str:
     return str(error.error.code) if error.error and error.error.code else ""
+
+
+def _hidden(text: str, error: HttpResponseError) -> str:
+    """Returns a text without the token that was sent: some services repeat what they are shown."""
+    asked: Any = error.response.request if error.response else None
+    return plain(text, list(borne_by(asked)) if asked else [])
 
 
 def _header(error: HttpResponseError, name: str) -> str | None:

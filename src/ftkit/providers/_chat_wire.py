@@ -7,7 +7,7 @@ import ssl
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from ftkit.errors import (
     ConfigurationError,
@@ -20,6 +20,8 @@ from ftkit.errors import (
     RateLimitError,
 )
 from ftkit.models import ChatChunk, ChatMessage, ChatOptions, ChatReply, ChatUsage
+from ftkit.providers._http_errors import plain, raise_alone, sent_elsewhere
+from ftkit.providers._secrets import HoldsKey, forget
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
@@ -109,7 +111,7 @@ def _object(value: object) -> dict[str, Any]:
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
-class ChatEndpoint:
+class ChatEndpoint(HoldsKey):
     """One endpoint. Holds no connection between calls.
 
     Args:
@@ -122,7 +124,7 @@ class ChatEndpoint:
     def __init__(self, provider: str, url: str, token: str, hint: str | None = None) -> None:
         self._provider = provider
         self._url = url
-        self._token = token
+        self._token = SecretStr(token)
         self._hint = hint
 
     def __repr__(self) -> str:
@@ -143,9 +145,9 @@ class ChatEndpoint:
             self._check(response)
             try:
                 return reply_of(response.json())
-            except (ValueError, KeyError, IndexError, TypeError) as error:
-                message = f"what it sent is no answer: {response.text[:_MOST_SHOWN]}"
-                raise ProviderError(message, provider=self._provider) from error
+            except (ValueError, KeyError, IndexError, TypeError):
+                message = f"what it sent is no answer: {self._hide(response.text)}"
+            raise ProviderError(message, provider=self._provider)
 
     def stream(self, model: str, messages: Sequence[ChatMessage], options: ChatOptions) -> Iterator[ChatChunk]:
         """Asks, and yields the answer as it comes. To stop early, close the iterator. Errors as for `chat`."""
@@ -168,7 +170,9 @@ class ChatEndpoint:
                 return
             payload = _object(json.loads(event.data))
             if "error" in payload:
-                raise ProviderError(_message(payload, event.data), provider=self._provider)
+                said = self._hide(_message(payload, event.data))
+                del event, payload  # a traceback that shows variables would show what they repeat
+                raise ProviderError(said, provider=self._provider)
             yield payload
         raise ProviderUnavailableError("the answer broke off", provider=self._provider, hint=self._hint)
 
@@ -177,7 +181,7 @@ class ChatEndpoint:
 
         return httpx2.Client(
             base_url=self._url,
-            headers={"Authorization": f"Bearer {self._token}"},
+            headers={"Authorization": f"Bearer {self._token.get_secret_value()}"},
             timeout=httpx2.Timeout(_ANSWER_S, connect=_CONNECT_S),
             trust_env=False,  # no proxy, and no .netrc, comes between
             follow_redirects=False,
@@ -197,18 +201,31 @@ class ChatEndpoint:
             raise
         except httpx2.TimeoutException as error:
             message = f"{self._url} did not answer in time ({type(error).__name__})"
-            raise ProviderUnavailableError(message, provider=self._provider, hint=self._hint) from error
+            failure: ProviderError = ProviderUnavailableError(message, provider=self._provider, hint=self._hint)
         except httpx2.TransportError as error:
-            message = f"{self._url} cannot be reached: {error}"
-            raise ProviderUnavailableError(message, provider=self._provider, hint=self._hint) from error
+            message = f"{self._url} cannot be reached: {self._hide(str(error))}"
+            failure = ProviderUnavailableError(message, provider=self._provider, hint=self._hint)
         except (httpx2.DecodingError, httpx2.SSEError, ValueError) as error:
-            message = f"what {self._url} sent cannot be read: {error}"
-            raise ProviderError(message, provider=self._provider) from error
+            message = f"what {self._url} sent cannot be read: {self._hide(str(error))}"
+            failure = ProviderError(message, provider=self._provider)
+        except BaseException as error:  # Ctrl-C, say: httpx2's frames hold the request, and with it the token
+            forget(error)
+            raise
+        else:
+            return
+        raise_alone(failure)
+
+    def _hide(self, text: str) -> str:
+        """Returns a text without the token: what answers may repeat it."""
+        return plain(text, [self._token.get_secret_value()])[:_MOST_SHOWN]
 
     def _check(self, response: httpx2.Response) -> None:
         if response.is_success:
             return
         status = response.status_code
+        if response.has_redirect_location:
+            location = self._hide(response.headers["location"])
+            raise sent_elsewhere(self._provider, "POST", self._url, status, location)
         kind: type[ProviderError] = ProviderError
         if status == _UNAUTHORIZED:
             message = f"{self._provider}: {self._url} refuses the token"
@@ -219,18 +236,20 @@ class ChatEndpoint:
             kind = RateLimitError
         elif status >= _SERVER_ERRORS:
             kind = ProviderUnavailableError
+        raise kind(self._said(response), provider=self._provider, status_code=status, hint=_hint_for(status))
+
+    def _said(self, response: httpx2.Response) -> str:
         try:
             payload: object = response.json()
         except ValueError:  # not from the endpoint itself, or it broke down: its text is all there is
             payload = None
-        message = _message(_object(payload), response.text)
-        raise kind(message, provider=self._provider, status_code=status, hint=_hint_for(status))
+        return self._hide(_message(_object(payload), response.text))
 
 
 def _message(payload: Mapping[str, Any], text: str) -> str:
     error = payload.get("error")
     said = _object(error).get("message") or error
-    return str(said) if said else text[:_MOST_SHOWN] or "no message"
+    return str(said) if said else text or "no message"
 
 
 def _hint_for(status: int) -> str | None:

@@ -7,10 +7,12 @@ import os
 import re
 import shutil
 import sys
+import uuid
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from ftkit.errors import ProviderError, QuotaError, UnsupportedError
+from ftkit.providers._secrets import masked, surrounding
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -66,16 +68,66 @@ def take(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
+@contextmanager
+def landing(target: Path) -> Generator[BinaryIO]:
+    """Opens a file that takes its name when the block ends well, and vanishes when it does not.
+
+    It replaces what has that name. What a link of that name points at is left alone: others may write into the folder,
+    as into /tmp, and could have put it there. For the same reason nobody can guess the name that it has before.
+    """
+    partial = target.with_name(f".ftkit-{uuid.uuid4().hex}.partial")
+    try:
+        with partial.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+    if sys.platform != "win32":  # there, a folder cannot be opened
+        sync(target.parent)
+
+
+def refuse_links(provider: str, *paths: Path) -> None:
+    """Sees that names in a folder of ours are no links. We make none there, and follow none.
+
+    Raises:
+        ProviderError: One is: whoever made it could have us read, write or delete what lies elsewhere.
+    """
+    for path in paths:
+        if path.is_symlink():
+            message = f"{path} is a link, and none is followed there"
+            hint = "Remove it, or put what it points at in its place."
+            raise ProviderError(message, provider=provider, hint=hint)
+
+
+def refuse_links_in(provider: str, folder: Path) -> None:
+    """Sees that neither a folder of ours nor what lies in it is a link. Errors as for `refuse_links`."""
+    refuse_links(provider, folder)
+    try:
+        inside = [*folder.iterdir()]
+    except OSError:  # it is not there, or cannot be read: whoever reads in it says so
+        return
+    refuse_links(provider, *inside)
+
+
 def remove_tree(folder: Path) -> None:
-    """Removes a folder so that nobody ever takes half of it for the whole."""
+    """Removes a folder so that nobody ever takes half of it for the whole. Of a link, only the link goes."""
     gone = folder.with_name(f"{GONE}{folder.name}")
-    if gone.exists():  # we were killed right here
-        shutil.rmtree(gone)
-    if folder.is_dir():
+    remove(gone)  # we were killed right here
+    if folder.is_dir() and not folder.is_symlink():
         folder.rename(gone)
         shutil.rmtree(gone)
     else:
         folder.unlink(missing_ok=True)
+
+
+def remove(path: Path) -> None:
+    """Removes whatever is there, at once or not. Of a link, only the link goes."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:
@@ -95,7 +147,8 @@ def log_tail(path: Path) -> str:
             lines = [line for line in file.read().decode(errors="replace").splitlines() if not _BAR.search(line)]
     except FileNotFoundError:
         return ""
-    return "".join(f"\n  {line}" for line in ["the end of its log:", *lines[-_TAIL_LINES:]]) if lines else ""
+    told = ["the end of its log:", *lines[-_TAIL_LINES:]] if lines else []
+    return masked("".join(f"\n  {line}" for line in told), surrounding())
 
 
 def try_lock(path: Path) -> int | None:
@@ -105,7 +158,7 @@ def try_lock(path: Path) -> int | None:
     """
     import fcntl
 
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -122,7 +175,7 @@ def locked(path: Path) -> Generator[None]:
     """Holds a lock that others hold for moments only, and waits for it."""
     import fcntl
 
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urljoin
 
 from ftkit.errors import (
     ConfigurationError,
@@ -17,7 +18,9 @@ from ftkit.errors import (
     QuotaError,
     RateLimitError,
 )
-from ftkit.providers._http_errors import kind_of, raise_alone, retry_after_s
+from ftkit.providers._http_errors import kind_of, origin_of, raise_alone, retry_after_s, sent_elsewhere
+from ftkit.providers._secrets import borne_by, forget, masked
+from ftkit.retrying import DEADLINE_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -35,11 +38,18 @@ _UNAUTHORIZED, _PAYMENT, _FORBIDDEN, _TOO_MANY = 401, 402, 403, 429
 _CENTS = Decimal("0.0001")
 _HOURS = {"hour": Decimal(1), "minute": Decimal(60), "second": Decimal(3600)}
 _ANSWER_S = 60.0
-_ASKING: ContextVar[bool] = ContextVar("_ASKING", default=False)
+_ASKING: ContextVar[str] = ContextVar("_ASKING", default="")
+"""Name of the provider that asks, as long as it does."""
 
 
 def refusal(
-    provider: str, status: int, message: str, *, request_id: str | None = None, retry_after: str | None = None
+    provider: str,
+    status: int,
+    message: str,
+    *,
+    request_id: str | None = None,
+    retry_after: str | None = None,
+    sent: str | None = None,
 ) -> ProviderError | CredentialsError:
     """Returns the error that an answer of the Hub's stands for.
 
@@ -49,6 +59,7 @@ def refusal(
         message: Its words, without secrets.
         request_id: The Hub's id of the request.
         retry_after: What it says of when to ask again.
+        sent: When it was sent, by its own words.
     """
     if status == _UNAUTHORIZED:
         return CredentialsError(f"{provider}: the Hub refused the token: {message}", hint=TOKEN_HINT)
@@ -56,7 +67,7 @@ def refusal(
     if status == _PAYMENT:
         return QuotaError(message, hint=_PAY, **where)
     if status == _TOO_MANY:
-        return RateLimitError(message, retry_after_s=retry_after_s(retry_after), **where)
+        return RateLimitError(message, retry_after_s=retry_after_s(retry_after, sent), **where)
     return kind_of(status)(message, hint=_MAY_NOT if status == _FORBIDDEN else None, **where)
 
 
@@ -72,33 +83,38 @@ def hub_asked(provider: str, hide: Callable[[str], str]) -> Generator[None]:
         ProviderError: See `refusal`; what did not come back at all is a `ProviderUnavailableError`.
         CredentialsError: The token is refused.
     """
-    import httpx2
-    from huggingface_hub.errors import HfHubHTTPError
-
-    failure: FtkitError
     try:
-        with _limited():
+        with _limited(provider):
             yield
     except FtkitError:
         raise
-    except HfHubHTTPError as error:
-        failure = _of_answer(provider, error, hide)
-    except (httpx2.HTTPError, OSError) as error:
-        failure = _unreachable(provider, error, hide)
-    except RuntimeError as error:  # huggingface_hub's own, around what went wrong with a large file
-        cause = error.__cause__
-        if isinstance(cause, HfHubHTTPError):
-            failure = _of_answer(provider, cause, hide)
-        elif isinstance(cause, httpx2.HTTPError | OSError):
-            failure = _unreachable(provider, cause, hide)
-        else:
+    except BaseException as error:
+        failure = _translated(provider, error, hide)
+        if failure is None:  # Ctrl-C, say: huggingface_hub's frames hold the request, and with it the token
+            forget(error)
             raise
-    except (ValueError, KeyError, TypeError) as error:
-        said = hide(f"{type(error).__name__}: {error}")
-        failure = ProviderUnavailableError(f"what the Hub sent cannot be read: {said}", provider=provider)
     else:
         return
     raise_alone(failure)
+
+
+def _translated(provider: str, error: BaseException, hide: Callable[[str], str]) -> FtkitError | None:
+    import httpx2
+    from huggingface_hub.errors import HfHubHTTPError
+
+    if isinstance(error, RuntimeError) and isinstance(error.__cause__, httpx2.HTTPError | OSError):
+        error = error.__cause__  # huggingface_hub's own is around what went wrong with a large file
+    if isinstance(error, HfHubHTTPError):
+        return _of_answer(provider, error, hide)
+    if isinstance(error, httpx2.HTTPError | OSError):
+        return _unreachable(provider, error, hide)
+    if isinstance(error, httpx2.InvalidURL):  # which says why, and with it a part of a password, perhaps
+        message = f"{provider}: the address of the Hub, or of a proxy in the environment, cannot be one"
+        return ConfigurationError(message, hint="See HF_ENDPOINT, and HTTPS_PROXY and the like.")
+    if isinstance(error, ValueError | KeyError | TypeError):
+        said = hide(f"{type(error).__name__}: {error}")
+        return ProviderUnavailableError(f"what the Hub sent cannot be read: {said}", provider=provider)
+    return None
 
 
 def _unreachable(provider: str, error: Exception, hide: Callable[[str], str]) -> ProviderUnavailableError:
@@ -107,26 +123,32 @@ def _unreachable(provider: str, error: Exception, hide: Callable[[str], str]) ->
 
 
 def _of_answer(provider: str, error: HfHubHTTPError, hide: Callable[[str], str]) -> ProviderError | CredentialsError:
-    headers = error.response.headers
-    message = hide(error.server_message or str(error).strip().partition("\n")[0])
+    headers, request = error.response.headers, error.response.request
+
+    def hidden(text: str) -> str:
+        return hide(masked(text, borne_by(request)))
+
+    message = hidden(error.server_message or str(error).strip().partition("\n")[0])
     return refusal(
         provider,
         error.response.status_code,
         message,
-        request_id=headers.get("x-request-id") or headers.get("x-amzn-trace-id"),
+        request_id=hidden(headers.get("x-request-id") or headers.get("x-amzn-trace-id") or "") or None,
         retry_after=headers.get("retry-after"),
+        sent=headers.get("date"),
     )
 
 
 @contextmanager
-def _limited() -> Generator[None]:
+def _limited(provider: str) -> Generator[None]:
     """Puts a limit on each of our own requests; huggingface_hub's client, which is the whole process's, has none."""
     from huggingface_hub import get_session
 
-    hooks = get_session().event_hooks["request"]
-    if _limit not in hooks:
-        hooks.append(_limit)
-    before = _ASKING.set(True)
+    hooks = get_session().event_hooks
+    if _limit not in hooks["request"]:
+        hooks["request"].append(_limit)
+        hooks["response"] += [_stay, _heed]
+    before = _ASKING.set(provider)
     try:
         yield
     finally:
@@ -137,6 +159,34 @@ def _limit(request: httpx2.Request) -> None:
     given: dict[str, float | None] = request.extensions.get("timeout") or {}
     if _ASKING.get() and not any(given.values()):
         request.extensions["timeout"] = dict.fromkeys(("connect", "read", "write", "pool"), _ANSWER_S)
+
+
+def _stay(response: httpx2.Response) -> None:
+    """Lets what we write follow no redirect to another host: its body would go along, and a job's holds the token.
+
+    What we read may be elsewhere: large files are, and httpx leaves the token out there.
+    """
+    asked = response.request
+    if not _ASKING.get() or asked.method in {"GET", "HEAD"} or not response.has_redirect_location:
+        return
+    url, location = str(asked.url), response.headers["location"]
+    if origin_of(urljoin(url, location)) != origin_of(url):
+        raise sent_elsewhere(_ASKING.get(), asked.method, url, response.status_code, location)
+
+
+def _heed(response: httpx2.Response) -> None:
+    """Ends a request that is to be made again much later: huggingface_hub would sleep till then, if it takes years."""
+    if not _ASKING.get() or not response.is_error:
+        return
+    from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-defined] # which it does export
+
+    headers = response.headers
+    told = parse_ratelimit_headers(headers)
+    asked = retry_after_s(headers.get("retry-after"), headers.get("date")) or 0.0
+    wait_s = max(asked, told.reset_in_seconds if told is not None and told.remaining == 0 else 0.0)
+    if wait_s > DEADLINE_S:
+        message = f"the Hub asks to be left alone for {wait_s:.0f} s"
+        raise refusal(_ASKING.get(), response.status_code, message, retry_after=str(wait_s))
 
 
 def client_and_token(provider: str, hub: HfApi | None, token: str | None) -> tuple[HfApi, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from contextlib import contextmanager
@@ -11,14 +12,17 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlsplit
 
+from pydantic import SecretStr
+
 from ftkit.errors import ConfigurationError
-from ftkit.providers._disk import disk_errors
+from ftkit.providers._disk import disk_errors, landing
 from ftkit.providers._http_errors import plain
 from ftkit.providers._hub import client_and_token, hub_asked
+from ftkit.providers._secrets import HoldsKey, forgetful, masked
 from ftkit.retrying import read
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from huggingface_hub import HfApi
 
@@ -26,7 +30,7 @@ T = TypeVar("T")
 _OWNER = re.compile(r"\w(?:[\w.-]{0,94}\w)?", re.ASCII)
 
 
-class HubAccount:
+class HubAccount(HoldsKey):
     """Who asks the Hub.
 
     Args:
@@ -34,19 +38,38 @@ class HubAccount:
         namespace: The user or organisation that owns, and pays for, what is made; the token's own if None.
         token: A token of the Hub that may write; HF_TOKEN, or that of `hf auth login`, if None.
         hub: A ready-made client of huggingface_hub, in place of `token`.
+        secrets: Names of environment variables that nobody may see the values of either.
 
     Raises:
-        ConfigurationError: The namespace cannot be one.
+        ConfigurationError: The namespace, or the address of the Hub, cannot be one.
         CredentialsError: There is no token.
         MissingExtraError: huggingface_hub is not installed.
     """
 
-    def __init__(self, provider: str, namespace: str | None, token: str | None, hub: HfApi | None) -> None:
+    @forgetful
+    def __init__(
+        self,
+        provider: str,
+        namespace: str | None,
+        token: str | None,
+        hub: HfApi | None,
+        secrets: Sequence[str] = (),
+    ) -> None:
         if namespace is not None and not _OWNER.fullmatch(namespace):
             raise ConfigurationError(f"'{namespace[:100]}' is no name of a user or organisation of the Hub")
-        self.api, self.token = client_and_token(provider, hub, token)
+        self.api, found = client_and_token(provider, hub, token)
+        if "@" in urlsplit(self.api.endpoint).netloc:  # they would be sent in place of the token, and logged
+            hint = "Leave them out of HF_ENDPOINT, or of the client's endpoint."
+            raise ConfigurationError("the address of the Hub holds a user and a password", hint=hint)
+        self._token = SecretStr(found)
+        self._secrets = tuple(secrets)
         self._provider = provider
         self._given = namespace
+
+    @property
+    def token(self) -> str:
+        """The token. It is handed on to those that need it, and never kept by them."""
+        return self._token.get_secret_value()
 
     @property
     def host(self) -> str:
@@ -64,13 +87,21 @@ class HubAccount:
 
     def hide(self, text: str) -> str:
         """Returns a text without the token, and no longer than anybody reads."""
-        return plain(text, [self.token])
+        return plain(text, list(self._hidden()))
+
+    def masked(self, text: str) -> str:
+        """Returns a text without the token, however long it is."""
+        return masked(text, self._hidden())
 
     @contextmanager
     def asked(self) -> Generator[None]:
         """Limits what is asked in it, and turns what goes wrong into errors of ours. See `hub_asked`."""
         with hub_asked(self._provider, self.hide):
             yield
+
+    def _hidden(self) -> Iterator[str]:
+        yield self.token
+        yield from (os.environ[name] for name in self._secrets if name in os.environ)
 
     def ask(self, call: Callable[[], T]) -> T:
         """Asks once."""
@@ -106,13 +137,12 @@ class HubAccount:
         """
         fetch = cast("Callable[..., str]", self.api.hf_hub_download)  # pyright: ignore[reportUnknownMemberType]
         source = Path(self.insist(lambda: fetch(repo, name, repo_type=repo_type)))
-        with disk_errors(self._provider, "the file could not be written", path.parent):
-            partial = path.with_name(f".{path.name}.partial")
-            try:
-                shutil.copyfile(source, partial)
-                partial.replace(path)
-            finally:
-                partial.unlink(missing_ok=True)
+        with (
+            disk_errors(self._provider, "the file could not be written", path.parent),
+            source.open("rb") as one,
+            landing(path) as other,
+        ):
+            shutil.copyfileobj(one, other)
 
     def push(self, folder: Path, repo: str, message: str, *, private: bool = True) -> str:
         """Puts a folder into a repository of a model, in one commit, and returns its address.

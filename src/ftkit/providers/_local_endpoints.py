@@ -22,6 +22,7 @@ import shutil
 import time
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from filelock import FileLock, Timeout
@@ -37,7 +38,7 @@ from ftkit.errors import (
 from ftkit.methods import Settings
 from ftkit.models import Deployment, DeploymentStatus, Noun, UtcDatetime
 from ftkit.providers._chat_wire import ChatEndpoint
-from ftkit.providers._disk import log_tail, write_atomically
+from ftkit.providers._disk import log_tail, refuse_links, refuse_links_in, write_atomically
 from ftkit.providers._processes import ProcessId, end_group, is_alive, start_detached
 from ftkit.providers.huggingface.engines import Engine, Wanted, choose
 
@@ -52,6 +53,7 @@ TOKEN = "token"  # noqa: S105 - the name of the file
 SERVER_LOCK = "server.lock"
 LOG = "log.txt"
 _ENDPOINT = "endpoint.json"
+_LOCKS = ".locks"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _GRACE_S = 5.0
@@ -178,7 +180,7 @@ class LocalEndpoints:
         place = self._place(name) if _NAME.fullmatch(name) else None
         known = self._known(place) if place else None
         if place is None or known is None:
-            message = f"no deployment '{name[:80]}'".replace("\0", "")
+            message = f"no deployment {name[:80]!r}"
             raise self._error(NotFoundError, message, hint="client.list_deployments() names those there are.")
         state = self._state(place)
         alive = state if state is not None and is_alive(state.process) else None
@@ -194,14 +196,16 @@ class LocalEndpoints:
             source=known.source,
             url=alive.url if alive and alive.port else None,
             created_at=known.created_at,
+            price_per_hour=Decimal(0),  # nobody sends a bill for this machine
             error=None if alive else self._why(place, state),
         )
 
     def list_deployments(self) -> list[Deployment]:
         """Lists all deployments, by name."""
         found: list[Deployment] = []
+        refuse_links(self._provider, self._folder)
         for place in sorted(self._folder.iterdir()) if self._folder.is_dir() else ():
-            if _NAME.fullmatch(place.name) and (place / _ENDPOINT).is_file():
+            if _NAME.fullmatch(place.name) and not place.is_symlink() and (place / _ENDPOINT).is_file():
                 with suppress(NotFoundError):  # deleted as we looked
                     found.append(self.get_deployment(place.name))
         return found
@@ -246,10 +250,13 @@ class LocalEndpoints:
 
     def _place(self, name: str) -> Path:
         if not _NAME.fullmatch(name):
-            message = f"'{name}' cannot be the name of a deployment"
+            message = f"{name[:80]!r} cannot be the name of a deployment"
             hint = "Use 1 to 63 letters, digits, '.', '_' and '-', the first a letter or digit."
             raise ConfigurationError(message, hint=hint)
-        return self._folder / name
+        place = self._folder / name
+        refuse_links(self._provider, self._folder, self._folder / _LOCKS)
+        refuse_links_in(self._provider, place)
+        return place
 
     def _error(self, kind: type[ProviderError], message: str, hint: str | None = None) -> ProviderError:
         return kind(message, provider=self._provider, hint=hint)
@@ -257,7 +264,7 @@ class LocalEndpoints:
     @contextmanager
     def _lock(self, name: str, wait_s: float) -> Generator[None]:
         # Beside the deployment's folder, which comes and goes.
-        locks = self._folder / ".locks"
+        locks = self._folder / _LOCKS
         locks.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = FileLock(locks / f"{name}.lock", timeout=wait_s)
         try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from ftkit.providers._disk import disk_errors, write_atomically
+from ftkit.providers._disk import disk_errors, refuse_links, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -31,6 +31,7 @@ class Notes:
 
     def read(self) -> dict[str, Any]:
         """Returns all notes."""
+        refuse_links(self._provider, self._path)
         with disk_errors(self._provider, "notes could not be read", self._path.parent):
             try:
                 notes: dict[str, Any] = json.loads(self._path.read_text(encoding="utf-8"))

@@ -15,14 +15,18 @@ import openai
 from ftkit.errors import ConfigurationError, CredentialsError, MissingExtraError, NotFoundError
 from ftkit.methods import Settings, Supervised
 from ftkit.models import Checkpoint, Deployment, FineTuningJob, Problem
+from ftkit.providers._http_errors import plain
 from ftkit.providers._openai_wire import Line, OpenAIWire
 from ftkit.providers._openai_wire.bodies import method_body
 from ftkit.providers._openai_wire.limits import problems_of
+from ftkit.providers._openai_wire.opening import opened
+from ftkit.providers._secrets import forgetful, url_shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
+    import httpx2
     from azure.core.credentials import TokenCredential
     from azure.mgmt.cognitiveservices import CognitiveServicesManagementClient
     from pydantic import BaseModel
@@ -42,6 +46,8 @@ _VARIABLES = {
     "account": "AZURE_OPENAI_ACCOUNT",
 }
 _VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-preview)?")
+_PART = re.compile(r"[\w().-]*[\w()-]")
+"""A part of an address at the control plane, where a name of dots alone would lead to the part above."""
 _SEEDS = 2**31 - 1
 _SERVABLE_PAUSE_S = 10.0
 
@@ -86,6 +92,7 @@ class AzureProvider(OpenAIWire):
     name: str = _NAME
     max_bytes = 512 * 10**6
 
+    @forgetful
     def __init__(
         self,
         client: openai.OpenAI | None = None,
@@ -103,13 +110,17 @@ class AzureProvider(OpenAIWire):
         servable_s: float = 900.0,
         poll_s: float = 10.0,
     ) -> None:
-        self._endpoint = _endpoint(endpoint, client)
+        if credential is not None and not hasattr(credential, "get_token"):
+            hint = "Give one of azure.identity, such as DefaultAzureCredential(); a key goes into api_key=..."
+            raise CredentialsError(f"a {type(credential).__name__} is no credential", hint=hint)
+        address = _endpoint(endpoint, client)
+        self._endpoint = url_shown(address)
         key = api_key or (None if credential else os.environ.get("AZURE_OPENAI_API_KEY"))
         version = api_version or os.environ.get("OPENAI_API_VERSION") or None
         if version and not _VERSION.fullmatch(version):
             hint = "Write one such as 2024-10-21, or leave it out: the v1 dialect needs none."
             raise ConfigurationError(f"{version!r} is no api-version", hint=hint)
-        client = client or _client(self._endpoint, key, version, credential, timeout_s)
+        client = client or _client(address, key, version, credential, timeout_s)
         super().__init__(Line(client, _NAME, _HINT), processing_s)
         self._credential = credential
         self._management = management
@@ -216,6 +227,11 @@ class AzureProvider(OpenAIWire):
             self._control = {name: value or "local" for name, value in self._control.items()}
         needed = ("resource_group", "account", *([] if self._management else ["subscription_id"]))
         missing = [name for name in needed if not self._control[name]]
+        for name, value in self._control.items():
+            if value and not _PART.fullmatch(value):
+                raise ConfigurationError(
+                    f"{name}={value[:80]!r} can be no name at Azure", hint=f"See {_VARIABLES[name]}."
+                )
         if missing:
             variables = " and ".join(_VARIABLES[name] for name in missing)
             message = f"deployments need {' and '.join(missing)}, which nobody told"
@@ -254,6 +270,13 @@ class AzureProvider(OpenAIWire):
         # The type wants a credential for tokens, which the policy takes the place of.
         return Client(key, "local", base_url=self._endpoint, authentication_policy=policy)  # type: ignore[arg-type]
 
+    def _question(
+        self, deployment: Deployment, messages: Sequence[ChatMessage], options: ChatOptions
+    ) -> dict[str, Any]:
+        if not self._is_v1:  # there, it becomes a part of the address
+            self._known("deployment", deployment.model)
+        return super()._question(deployment, messages, options)
+
     def _order(self, request: JobRequest, key: str) -> dict[str, Any]:
         asked = {**super()._order(request, key)}
         asked.setdefault("seed", _seed_of(key))
@@ -283,7 +306,8 @@ def _endpoint(given: str | None, client: openai.OpenAI | None) -> str:
         return f"{parts.scheme}://{parts.netloc}"
     found = given or os.environ.get("AZURE_OPENAI_ENDPOINT")
     if found and not urlsplit(found).scheme.startswith("http"):
-        raise ConfigurationError(f"the endpoint {found!r} is no address", hint=f"Write https://{found}")
+        shown = found.rpartition("@")[2]  # what may stand before it is nobody's business
+        raise ConfigurationError(f"the endpoint {shown!r} is no address", hint=f"Write https://{shown}")
     if not found or not urlsplit(found).hostname:
         hint = "Give endpoint='https://my-resource.openai.azure.com', or set AZURE_OPENAI_ENDPOINT."
         raise ConfigurationError("the endpoint of the Azure resource is not known", hint=hint)
@@ -295,18 +319,21 @@ def _client(
     endpoint: str, key: str | None, version: str | None, credential: TokenCredential | None, timeout_s: float
 ) -> openai.OpenAI:
     token = None if key else _token_provider(credential, _SCOPE[version is None])
-    try:
+
+    def made(address: str | None, http: httpx2.Client | None) -> openai.OpenAI:
         if version is None:
-            return openai.OpenAI(base_url=f"{endpoint}/openai/v1/", api_key=key or token, timeout=timeout_s)
+            url = f"{address}/openai/v1/"
+            return openai.OpenAI(base_url=url, api_key=key or token, timeout=timeout_s, http_client=http)
         return openai.AzureOpenAI(
-            azure_endpoint=endpoint,
+            azure_endpoint=str(address),
             api_version=version,
             api_key=key,
             azure_ad_token_provider=token,
             timeout=timeout_s,
+            http_client=http,
         )
-    except openai.OpenAIError as error:
-        raise CredentialsError(f"{_NAME}: {error}", hint=_HINT) from None
+
+    return opened(made, endpoint, _NAME, _HINT)
 
 
 def _token_provider(credential: TokenCredential | None, scope: str) -> Any:  # noqa: ANN401 - a callable of azure.identity
@@ -321,7 +348,7 @@ def _token_provider(credential: TokenCredential | None, scope: str) -> Any:  # n
         try:
             return get_token()
         except AzureError as error:
-            message = f"{_NAME}: no token could be had: {str(error).partition(chr(10))[0]}"
+            message = f"{_NAME}: no token could be had: {plain(str(error).partition(chr(10))[0], ())}"
         raise CredentialsError(message, hint=_HINT)
 
     return token

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import openai
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 
 from ftkit.errors import ConfigurationError, CredentialsError, NotFoundError
 from ftkit.methods import Settings
@@ -18,6 +19,8 @@ from ftkit.providers._openai_wire import Line, OpenAIWire
 from ftkit.providers._openai_wire.aliases import Aliases
 from ftkit.providers._openai_wire.bodies import Body, JobBody, ModelBody
 from ftkit.providers._openai_wire.limits import problems_of
+from ftkit.providers._openai_wire.opening import opened
+from ftkit.providers._secrets import forgetful, url_shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,6 +94,7 @@ class OpenAIProvider(OpenAIWire):
     name: str = _NAME
     max_bytes = 8 * 10**9
 
+    @forgetful
     def __init__(
         self,
         client: openai.OpenAI | None = None,
@@ -104,16 +108,24 @@ class OpenAIProvider(OpenAIWire):
         webhook_secret: str | None = None,
     ) -> None:
         if client is None:
-            try:
-                client = openai.OpenAI(
-                    api_key=api_key, base_url=base_url, organization=organization, project=project, timeout=timeout_s
-                )
-            except openai.OpenAIError as error:
-                raise CredentialsError(f"{_NAME}: {error}", hint=_HINT) from None
+            client = opened(
+                lambda address, http: openai.OpenAI(
+                    api_key=api_key,
+                    base_url=address,
+                    organization=organization,
+                    project=project,
+                    timeout=timeout_s,
+                    http_client=http,
+                ),
+                base_url or os.environ.get("OPENAI_BASE_URL"),
+                _NAME,
+                _HINT,
+            )
         elif any(given is not None for given in (api_key, base_url, organization, project)):
             raise ConfigurationError("a ready-made client has its own key, address, organisation and project")
         super().__init__(Line(client, _NAME, _HINT), processing_s)
-        self._webhook_secret = webhook_secret or client.webhook_secret
+        secret = webhook_secret or client.webhook_secret
+        self._webhook_secret = SecretStr(secret) if secret else None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._url!r})"
@@ -144,7 +156,7 @@ class OpenAIProvider(OpenAIWire):
             return None
         retrieve = self._line.client.models.with_raw_response.retrieve
         try:
-            told = self._line.ask(ModelBody, retrieve, model).shutdown_date
+            told = self._line.ask(ModelBody, retrieve, self._known_model(model)).shutdown_date
         except NotFoundError:
             told = None
         ends = date.fromisoformat(told) if told else _announced(model)
@@ -157,7 +169,7 @@ class OpenAIProvider(OpenAIWire):
             raise ConfigurationError(f"it has no option '{next(iter(options))}' for a deployment", hint="It has none.")
         model, source = self._model_of(target)
         if isinstance(target, str):  # that of a job is there; what a user wrote may be none
-            self._line.ask(ModelBody, self._line.client.models.with_raw_response.retrieve, model)
+            self._line.ask(ModelBody, self._line.client.models.with_raw_response.retrieve, self._known_model(model))
         return self._aliases.put(name, model, source)
 
     def get_deployment(self, name: str) -> Deployment:
@@ -175,7 +187,11 @@ class OpenAIProvider(OpenAIWire):
     def verify_webhook(self, payload: bytes, headers: Mapping[str, str]) -> str:
         """Returns the id of the job that a message is about, by the secret of OPENAI_WEBHOOK_SECRET."""
         try:
-            self._line.client.webhooks.verify_signature(payload, dict(headers), secret=self._webhook_secret)
+            self._line.client.webhooks.verify_signature(
+                payload,
+                dict(headers),
+                secret=self._webhook_secret.get_secret_value() if self._webhook_secret else None,
+            )
         except openai.InvalidWebhookSignatureError:
             failure: Exception = CredentialsError("the message is not OpenAI's, or is too old; pay no heed to it")
         except ValueError as error:
@@ -189,7 +205,7 @@ class OpenAIProvider(OpenAIWire):
 
     @property
     def _url(self) -> str:
-        return str(self._line.client.base_url)
+        return url_shown(self._line.client.base_url)
 
     @property
     def _is_openai(self) -> bool:

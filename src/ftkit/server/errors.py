@@ -20,6 +20,7 @@ from ftkit.errors import (
     RateLimitError,
     UnclearOutcomeError,
     UnsupportedError,
+    without_keys,
 )
 
 if TYPE_CHECKING:
@@ -56,8 +57,8 @@ class ApiError(Exception):
         code: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(message)
-        self.message = message
+        super().__init__(without_keys(message))
+        self.message = without_keys(message)
         self.status = status
         self.param = param
         self.code = code

@@ -5,10 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import os
-import shutil
 from typing import TYPE_CHECKING, Protocol
 
-from ftkit.providers._disk import sync
+from ftkit.providers._disk import remove, sync
 from ftkit.server.errors import TOO_LARGE, ApiError, missing
 from ftkit.server.records import FileRecord, new_id, now
 from ftkit.server.store import ALL, Filter
@@ -111,6 +110,8 @@ class Files:
         record = self._store.find(FileRecord, file_id)
         if record is None or (record.expires_at is not None and record.expires_at <= now()):
             raise missing("File object", file_id)
+        if self.path(record.id).is_symlink():  # none of ours: it would have us read what lies elsewhere
+            raise missing("File object", file_id)
         return record
 
     def page(self, part: Slice, purpose: str | None) -> tuple[list[FileRecord], bool]:
@@ -142,14 +143,11 @@ class Files:
     def sweep(self) -> None:
         """Removes what an earlier process left half-written, and bytes that no record knows. Asked at the start."""
         for path in self._incoming.iterdir():
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
+            remove(path)
         known = {record.id for record in self._store.everything(FileRecord)}
         for path in self._folder.iterdir():
             if path.stem not in known:
-                path.unlink()
+                remove(path)
 
     def _remove(self, record: FileRecord) -> None:
         self._store.delete(FileRecord, record.id)

@@ -143,7 +143,7 @@ class Uploads:
 
     def _part(self, upload: UploadRecord, part_id: str) -> PartRecord:
         part = self._store.find(PartRecord, part_id)
-        if part is None or part.upload_id != upload.id:
+        if part is None or part.upload_id != upload.id or self._path(part).is_symlink():
             raise missing("part of this upload", part_id, "part_ids")
         return part
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 from contextlib import suppress
@@ -15,7 +14,7 @@ from pydantic import ValidationError
 
 from ftkit.errors import NotFoundError, ProviderError
 from ftkit.models import Page, TrainingFile
-from ftkit.providers._disk import disk_errors, sync, write_atomically
+from ftkit.providers._disk import disk_errors, landing, refuse_links, write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,6 +44,7 @@ class LocalFiles:
             ProviderError: It cannot be written.
         """
         file_id = f"file-{hashlib.sha256(key.encode()).hexdigest()[:24]}"
+        refuse_links(self._provider, self._folder)
         with disk_errors(self._provider, f"'{path.name}' could not be copied", self._folder):
             self._folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # `mode` is not for parents
             self._folder.mkdir(mode=0o700, exist_ok=True)
@@ -69,16 +69,17 @@ class LocalFiles:
             ProviderError: What is known of it cannot be read.
         """
         if _ID.fullmatch(file_id):
+            refuse_links(self._provider, self._folder, self._note(file_id), self._data(file_id))
             try:
                 file = TrainingFile.model_validate_json(self._note(file_id).read_bytes())
-                if self._data(file_id).stat().st_size == file.size:
+                if file.id == file_id and self._data(file_id).stat().st_size == file.size:
                     return file
             except FileNotFoundError:
                 pass
             except ValidationError as error:
                 message = f"{self._note(file_id)} is damaged: {error}"
                 raise ProviderError(message, provider=self._provider, hint="Upload the file again.") from error
-        message = f"no file '{file_id[:80]!s}' in {self._folder}".replace("\0", "")
+        message = f"no file {file_id[:80]!r} in {self._folder}"
         raise NotFoundError(message, provider=self._provider, hint="Upload it again.")
 
     def path(self, file_id: str) -> Path:
@@ -95,6 +96,8 @@ class LocalFiles:
         found: list[TrainingFile] = []
         for note in self._folder.glob("file-*.json"):
             with suppress(NotFoundError):  # deleted as we looked, or only half of it is there
+                if note.is_symlink() or self._data(note.stem).is_symlink():  # none of ours
+                    continue
                 found.append(self.get(note.stem))
         found.sort(key=lambda file: (file.created_at or datetime.min.replace(tzinfo=UTC), file.id), reverse=True)
         if after is not None:
@@ -116,16 +119,8 @@ class LocalFiles:
         self._data(file_id).unlink(missing_ok=True)
 
     def _copy(self, source: Path, target: Path) -> None:
-        partial = target.with_name(f".{target.name}.{os.getpid()}")
-        try:
-            with source.open("rb") as one, partial.open("wb") as other:
-                shutil.copyfileobj(one, other)
-                other.flush()
-                os.fsync(other.fileno())
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
-        sync(target.parent)
+        with source.open("rb") as one, landing(target) as other:
+            shutil.copyfileobj(one, other)
 
     def _data(self, file_id: str) -> Path:
         return self._folder / f"{file_id}.jsonl"

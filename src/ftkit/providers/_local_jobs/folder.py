@@ -24,6 +24,8 @@ STATUS = "status.json"
 EVENTS = "events.jsonl"
 LOG = "log.txt"
 LOCK = "lock"
+QUEUE = ("queue", "slots", "queue.lock")
+"""What lies beside the jobs' folders: tickets, slots, and the lock of both."""
 _CONTROL = "control.json"
 _CONTROL_LOCK = "control.lock"
 

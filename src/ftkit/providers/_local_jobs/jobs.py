@@ -15,9 +15,18 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import ConflictError, NotFoundError, ProviderError
 from ftkit.models import FineTuningJob, JobEvent, JobRequest, JobStatus, Page
-from ftkit.providers._disk import disk_errors, require_posix, sync, take, try_lock, write_atomically
+from ftkit.providers._disk import (
+    disk_errors,
+    refuse_links,
+    refuse_links_in,
+    require_posix,
+    sync,
+    take,
+    try_lock,
+    write_atomically,
+)
 from ftkit.providers._local_jobs.events import events_page, number_of
-from ftkit.providers._local_jobs.folder import JOB_ID, LOCK, LOG, REQUEST, WORDS, JobFolder, JobRecord, JobState
+from ftkit.providers._local_jobs.folder import JOB_ID, LOCK, LOG, QUEUE, REQUEST, WORDS, JobFolder, JobRecord, JobState
 from ftkit.providers._processes import ProcessId, end_group, is_alive, start_detached, this_process
 
 if TYPE_CHECKING:
@@ -88,6 +97,7 @@ class LocalJobs:
             can_resume=can_resume,
         )
         place = self.folder / job_id(key)
+        self._see_queue()
         if not place.exists():
             with disk_errors(self._provider, "the job could not be written", self.folder):
                 mine = self._build(place, record, inputs or {})
@@ -122,11 +132,14 @@ class LocalJobs:
 
         Raises:
             NotFoundError: There is none of that id.
+            ProviderError: It, or something in it, is a link.
         """
-        if not JOB_ID.fullmatch(job) or not (self.folder / job).is_dir():
-            message = f"no job '{job[:80]!s}' in {self.folder}".replace("\0", "")
+        place = self.folder / job
+        if not JOB_ID.fullmatch(job) or not (place.is_dir() or place.is_symlink()):
+            message = f"no job {job[:80]!r} in {self.folder}"
             raise self._error(NotFoundError, message, "client.list_jobs() names those there are.")
-        return JobFolder(self.folder / job)
+        refuse_links_in(self._provider, place)
+        return JobFolder(place)
 
     def list_jobs(self, after: str | None, limit: int) -> Page[FineTuningJob]:
         """Lists jobs, newest first. What is no job, or only half of one, is not listed.
@@ -139,7 +152,7 @@ class LocalJobs:
         for path in self.folder.iterdir() if self.folder.is_dir() else ():
             if JOB_ID.fullmatch(path.name):
                 with suppress(ProviderError, FileNotFoundError, NotADirectoryError):
-                    found.append((JobFolder(path).record().created_at, path.name))
+                    found.append((self.place(path.name).record().created_at, path.name))
         ids = [name for _, name in sorted(found, reverse=True)]
         if after is not None:
             self.place(after)
@@ -209,6 +222,7 @@ class LocalJobs:
             ConflictError: It is neither.
         """
         place = self.place(job)
+        self._see_queue()
         with self._holding(place):
             now = self.get(job)
             if now.status is not JobStatus.PAUSED:
@@ -247,12 +261,16 @@ class LocalJobs:
             if building.exists():
                 shutil.rmtree(building)
 
+    def _see_queue(self) -> None:
+        """Sees, before a process of ours writes there, that the queue is no link."""
+        refuse_links(self._provider, *(self.folder / name for name in QUEUE))
+
     def _sweep(self) -> None:
         """Removes what a process left half-built when it was killed: it is old, and nobody holds its lock."""
         for path in self.folder.glob(f"{_BUILDING}*"):
             # Its owner, or another sweep, was faster; or it is no folder, and none of ours.
             with suppress(FileNotFoundError, NotADirectoryError):
-                if time.time() - path.stat().st_mtime < _STALE_S:
+                if path.is_symlink() or time.time() - path.stat().st_mtime < _STALE_S:
                     continue
                 handle = try_lock(path / LOCK)
                 if handle is not None:

@@ -14,7 +14,7 @@ MODEL = "model"
 ADAPTER = "adapter"
 
 SUFFIX = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_NAME = re.compile(r"ftkit:[^:]+:(?:[^:]+:)?([0-9a-f]{24})(?::step-(\d+))?")
+_NAME = re.compile(r"ftkit:[^:]+:(?:[^:]+:)?([0-9a-f]{24})(?::step-([0-9]{1,18}))?")
 
 
 def model_name(request: JobRequest, job_id: str, step: int | None = None) -> str:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ftkit.errors import ConfigurationError, ConflictError, NotFoundError
 from ftkit.home import LOCAL_SLOTS, state_folder
-from ftkit.models import Checkpoint, FineTuningJob, JobStatus, Metrics
+from ftkit.models import Checkpoint, Estimate, FineTuningJob, JobStatus, Metrics
+from ftkit.providers._disk import refuse_links_in
 from ftkit.providers._local_jobs.files import KeepsFiles, LocalFiles
 from ftkit.providers._local_jobs.folder import JOB_ID
 from ftkit.providers._local_jobs.jobs import LocalJobs
@@ -99,6 +101,12 @@ class LocalProvider(KeepsFiles):
         """Returns one row a step, with what was measured on the training and the validation file."""
         return table_of(self._jobs.place(job_id).events())
 
+    def estimate(self, request: JobRequest, tokens: int | None) -> Estimate:
+        """Returns 0: nobody sends a bill for a job on one's own machine. What the machine costs is not counted."""
+        del request
+        free = Decimal(0)
+        return Estimate(tokens=tokens, cost=free, at_most=free, source="on this machine, where no job is billed")
+
     # -- serving -------------------------------------------------------------------------------------------------
 
     def deploy(self, target: FineTuningJob | Checkpoint | str, name: str, options: Mapping[str, Any]) -> Deployment:
@@ -181,6 +189,7 @@ class LocalProvider(KeepsFiles):
             raise ConflictError(f"job '{job_id}' is {job.provider_status}: no model yet", provider=self.name, hint=hint)
         if not (place / MODEL).is_dir():
             raise NotFoundError(f"the model of job '{job_id}' was deleted", provider=self.name)
+        refuse_links_in(self.name, place / MODEL)
         return place / MODEL
 
 

@@ -11,6 +11,7 @@ from ftkit.errors import ConflictError
 from ftkit.models import EventLevel, JobEvent, Metrics
 from ftkit.providers._disk import write_atomically
 from ftkit.providers._local_jobs.folder import EVENTS, WORDS, JobFolder, JobState
+from ftkit.providers._secrets import masked, surrounding
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -128,8 +129,8 @@ class Onlooker(Reporter):
 
 
 def _writable(text: str) -> str:
-    """Makes text fit for UTF-8: the name of a file, or the word of a library, may hold what is none."""
-    return text.encode(errors="replace").decode()
+    """Makes text fit for UTF-8: the name of a file, or the word of a library, may hold what is none, or a key."""
+    return masked(text, surrounding()).encode(errors="replace").decode()
 
 
 def _dump(event: JobEvent) -> str:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ftkit.providers._disk import locked, try_lock
-from ftkit.providers._local_jobs.folder import LOCK
+from ftkit.providers._local_jobs.folder import LOCK, QUEUE
 from ftkit.providers._local_jobs.reporter import Reporter
 from ftkit.providers._processes import is_alive, this_process
 
@@ -30,7 +30,7 @@ class _Queue:
     """First come, first served: tickets in the order of arrival, each locked by the process that waits with it."""
 
     def __init__(self, jobs: Path, slots: int) -> None:
-        self._tickets, self._slots, self._door = jobs / "queue", jobs / "slots", jobs / "queue.lock"
+        self._tickets, self._slots, self._door = (jobs / name for name in QUEUE)
         self._count = slots
         for folder in (self._tickets, self._slots):
             folder.mkdir(exist_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from ftkit.errors import ConflictError, NotFoundError
@@ -62,6 +63,7 @@ class Aliases:
                 model=note["model"],
                 source=note["source"],
                 created_at=datetime.fromisoformat(note["made"]),
+                price_per_hour=Decimal(0),  # it is a name, and no machine waits behind it
             )
             for name, note in sorted(self._notes.read().get(self._identity, {}).items())
         ]

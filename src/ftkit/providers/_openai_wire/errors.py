@@ -16,7 +16,8 @@ from ftkit.errors import (
     QuotaError,
     RateLimitError,
 )
-from ftkit.providers._http_errors import kind_of, raise_alone, retry_after_s
+from ftkit.providers._http_errors import kind_of, raise_alone, retry_after_s, sent_elsewhere
+from ftkit.providers._secrets import borne_by, forget, masked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -47,7 +48,7 @@ def translated(provider: str, where: str, hide: Callable[[str], str], hint: str 
     except FtkitError:
         raise
     except openai.APIStatusError as error:
-        failure = _of_status(error, provider, hide, hint)
+        failure = _of_status(error, provider, _hiding(error, hide), hint)
     except openai.APITimeoutError:
         failure = ProviderUnavailableError(f"{where} did not answer in time", provider=provider)
     except (openai.APIConnectionError, httpx2.HTTPError) as error:
@@ -55,14 +56,24 @@ def translated(provider: str, where: str, hide: Callable[[str], str], hint: str 
         message = f"{where} cannot be reached: {hide(cause)}"
         failure = ProviderUnavailableError(message, provider=provider, hint=_NOT_THERE)
     except openai.APIError as error:  # told in the middle of a stream
-        failure = ProviderUnavailableError(f"{where} broke off: {hide(error.message)}", provider=provider)
+        failure = ProviderUnavailableError(
+            f"{where} broke off: {_hiding(error, hide)(error.message)}", provider=provider
+        )
     except ValueError as error:  # half a JSON object; of a create that is no clear no, and must not pass for one
         failure = ProviderUnavailableError(f"what it sent cannot be read: {hide(str(error))}", provider=provider)
     except openai.OpenAIError as error:  # no request was made
         failure = CredentialsError(f"{provider}: {hide(str(error))}", hint=hint)
+    except BaseException as error:  # Ctrl-C, say: the package's frames hold the request, and with it the key
+        forget(error)
+        raise
     else:
         return
     raise_alone(failure)
+
+
+def _hiding(error: openai.APIError, hide: Callable[[str], str]) -> Callable[[str], str]:
+    """Adds to what is hidden the key that the request bore: one that a credential gave is nowhere else."""
+    return lambda text: hide(masked(text, borne_by(error.request)))
 
 
 def _of_status(
@@ -71,13 +82,22 @@ def _of_status(
     status, message = error.status_code, hide(_message(error))
     if status == _UNAUTHORIZED:
         return CredentialsError(f"{provider}: {message}", hint=hint)
-    where: dict[str, Any] = {"provider": provider, "request_id": error.request_id, "status_code": status}
+    if error.response.has_redirect_location:
+        asked, location = error.request, error.response.headers["location"]
+        return sent_elsewhere(provider, asked.method, hide(str(asked.url)), status, hide(location))
+    where: dict[str, Any] = {
+        "provider": provider,
+        "request_id": hide(error.request_id or "") or None,
+        "status_code": status,
+    }
     if status == _TOO_MANY and (error.code in _QUOTA_CODES or error.type in _QUOTA_CODES):
         return QuotaError(
             message, hint="See the account's limits and billing; waiting alone does not mend it.", **where
         )
     if status == _TOO_MANY:
-        return RateLimitError(message, retry_after_s=retry_after_s(error.response.headers.get("retry-after")), **where)
+        headers = error.response.headers
+        seconds = retry_after_s(headers.get("retry-after"), headers.get("date"))
+        return RateLimitError(message, retry_after_s=seconds, **where)
     told = _MAY_NOT if status == _FORBIDDEN else None
     if status == _NOT_FOUND and _is_elsewhere(error):
         told = f"Is {hide(str(error.request.url))} where the API is? See base_url (it often ends in /v1) or endpoint."

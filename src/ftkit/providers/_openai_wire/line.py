@@ -11,6 +11,7 @@ from ftkit.errors import ConfigurationError, CredentialsError, ProviderUnavailab
 from ftkit.providers._http_errors import plain
 from ftkit.providers._openai_wire.bodies import Body, ListBody
 from ftkit.providers._openai_wire.errors import translated
+from ftkit.providers._secrets import HoldsKey, borne_by, masked, url_shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,7 +26,7 @@ PAGE = 100
 """Most items that are asked for at once."""
 
 
-class Line:
+class Line(HoldsKey):
     """A way to a service. The package tries nothing again: reads are tried again by `Client`, a create by nobody.
 
     Args:
@@ -39,7 +40,7 @@ class Line:
     """
 
     def __init__(self, client: openai.OpenAI, provider: str, hint: str) -> None:
-        self.client = client.with_options(max_retries=0)
+        self.client = _without_redirects(client.with_options(max_retries=0))
         self._provider = provider
         self._hint = hint
         if not _may_be_key(client.api_key):
@@ -47,7 +48,7 @@ class Line:
             raise CredentialsError(message, hint="Read it with .strip(), if it comes from a file.")
         if client.base_url.scheme not in {"http", "https"}:
             raise ConfigurationError(
-                f"{provider}: {client.base_url} is no address of a service", hint="Write https://..."
+                f"{provider}: {url_shown(client.base_url)} is no address of a service", hint="Write https://..."
             )
         time_s: object = client.timeout
         if isinstance(time_s, str) or (isinstance(time_s, int | float) and not time_s > 0):
@@ -55,7 +56,7 @@ class Line:
 
     def errors(self) -> AbstractContextManager[None]:
         """Turns the package's exceptions into ours, for the time of a `with` block."""
-        return translated(self._provider, str(self.client.base_url), self.hide, self._hint)
+        return translated(self._provider, url_shown(self.client.base_url), self.hide, self._hint)
 
     def hide(self, text: str) -> str:
         """Returns a text without the key, and no longer than anybody reads."""
@@ -63,8 +64,16 @@ class Line:
 
     def seal(self, salt: str) -> str:
         """Returns what stands for the key, and does not tell it."""
-        place = self.client.base_url.netloc.decode("ascii")
+        place = self.client.base_url.netloc.decode("ascii")  # without user and password
         return hashlib.sha256(f"{salt} {place} {self.client.api_key}".encode()).hexdigest()
+
+    def told(self, response: httpx2.Response) -> str:
+        """Returns the text of an answer, without the key that was sent for it: some services repeat it."""
+        return masked(response.text, borne_by(response.request))
+
+    def request_id(self, response: httpx2.Response) -> str | None:
+        """Returns the service's id of a request, without the key, if it gave one."""
+        return self.hide(masked(response.headers.get("x-request-id", ""), borne_by(response.request))) or None
 
     def send(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> httpx2.Response:
         """Makes one request, by one of the package's `with_raw_response` methods."""
@@ -81,11 +90,11 @@ class Line:
         """
         response = self.send(call, *args, **kwargs)
         try:
-            return body.model_validate_json(response.content)
+            return body.model_validate_json(self.told(response))
         except ValidationError:
-            shown = self.hide(response.text)[:200]
+            shown = self.hide(self.told(response))[:200]
             message = f"what it sent is no {body.__name__.removesuffix('Body').lower()}: {shown!r}"
-            where = {"provider": self._provider, "request_id": response.headers.get("x-request-id")}
+            where = {"provider": self._provider, "request_id": self.request_id(response)}
         raise ProviderUnavailableError(message, status_code=response.status_code, **where)
 
     def page(
@@ -111,6 +120,22 @@ class Line:
                 return
             yield from items
             after = {"after": last.id}
+
+
+def _without_redirects(client: openai.OpenAI) -> openai.OpenAI:
+    """Lets a client follow no redirect, whatever its HTTP client does: others may use that as well.
+
+    httpx would take along the body of a request, which is the data, and of its headers leave out `Authorization` alone.
+    """
+    prepare: Callable[[Any], Any] = client._prepare_options  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+    def prepared(options: Any) -> Any:  # noqa: ANN401 - the package's own class is private
+        options = prepare(options)
+        options.follow_redirects = False
+        return options
+
+    client._prepare_options = prepared  # type: ignore[method-assign]  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    return client
 
 
 def _may_be_key(key: str) -> bool:

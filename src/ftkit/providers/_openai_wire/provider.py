@@ -22,6 +22,7 @@ from ftkit.errors import (
 from ftkit.home import state_folder
 from ftkit.models import Checkpoint, FineTuningJob, Page, Problem
 from ftkit.providers import _chat_wire
+from ftkit.providers._disk import disk_errors, landing
 from ftkit.providers._notes import Notes
 from ftkit.providers._openai_wire.accounts import Accounts
 from ftkit.providers._openai_wire.bodies import (
@@ -166,7 +167,7 @@ class OpenAIWire:
         job = self._line.ask(JobBody, self._jobs().retrieve, self._known("job", job_id))
         if not job.result_files:
             return []
-        content = self._line.send(self._files().content, job.result_files[0]).content
+        content = self._line.send(self._files().content, self._known("file", job.result_files[0])).content
         return results_of(_table(content))
 
     # -- files and models ----------------------------------------------------------------------------------------
@@ -184,7 +185,12 @@ class OpenAIWire:
     def download_file(self, file_id: str, path: Path) -> None:
         """Writes the content of a file, piece by piece."""
         call = self._line.client.files.with_streaming_response.content
-        with self._line.errors(), call(self._known("file", file_id)) as response, path.open("wb") as target:
+        with (
+            disk_errors(self.name, "the file could not be written", path.parent),
+            self._line.errors(),
+            call(self._known("file", file_id)) as response,
+            landing(path) as target,
+        ):
             for chunk in response.iter_bytes():
                 target.write(chunk)
 
@@ -194,9 +200,7 @@ class OpenAIWire:
 
     def delete_model(self, model: str) -> None:
         """Deletes a tuned model."""
-        if not _MODEL.fullmatch(model) or ".." in model:
-            raise NotFoundError(f"there is no model {model[:80]!r}", provider=self.name)
-        self._line.send(self._line.client.models.with_raw_response.delete, model)
+        self._line.send(self._line.client.models.with_raw_response.delete, self._known_model(model))
 
     # -- asking --------------------------------------------------------------------------------------------------
 
@@ -207,8 +211,9 @@ class OpenAIWire:
         try:
             return _chat_wire.reply_of(response.json())
         except (ValueError, KeyError, IndexError, TypeError):
-            message = f"what it sent is no answer: {response.text[:200]!r}"
-        raise ProviderError(message, provider=self.name, request_id=response.headers.get("x-request-id"))
+            message = f"what it sent is no answer: {self._line.hide(self._line.told(response))[:200]!r}"
+            request_id = self._line.request_id(response)
+        raise ProviderError(message, provider=self.name, request_id=request_id)
 
     def stream_chat(
         self, deployment: Deployment, messages: Sequence[ChatMessage], options: ChatOptions
@@ -302,7 +307,9 @@ class OpenAIWire:
         """Returns an event of a stream. The package hands on whatever JSON there was."""
         if isinstance(chunk, BaseModel):
             return chunk.model_dump()
-        raise ProviderUnavailableError(f"what it sent is no answer: {str(chunk)[:200]!r}", provider=self.name)
+        raise ProviderUnavailableError(
+            f"what it sent is no answer: {self._line.hide(str(chunk))[:200]!r}", provider=self.name
+        )
 
     def _made_since(self, since: datetime, **query: Any) -> Iterator[FineTuningJob]:
         """Yields the jobs from the newest back to a moment, in whole seconds, as the service tells them."""
@@ -346,6 +353,12 @@ class OpenAIWire:
         """Returns an id that may be one; what cannot be is not asked for."""
         if not _ID.fullmatch(given):
             raise NotFoundError(f"there is no {noun} {given[:80]!r}", provider=self.name)
+        return given
+
+    def _known_model(self, given: str) -> str:
+        """Returns the name of a model that may be one; what cannot be is not asked for."""
+        if not _MODEL.fullmatch(given) or not {"", ".", ".."}.isdisjoint(given.split("/")):
+            raise NotFoundError(f"there is no model {given[:80]!r}", provider=self.name)
         return given
 
     def _job(self, body: JobBody) -> FineTuningJob:

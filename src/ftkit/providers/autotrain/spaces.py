@@ -7,9 +7,12 @@ import json
 import logging
 import re
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import SecretStr
 
 from ftkit.errors import (
     ConfigurationError,
@@ -20,7 +23,7 @@ from ftkit.errors import (
 )
 from ftkit.home import state_folder
 from ftkit.methods import near
-from ftkit.models import DatasetRules, FineTuningJob, Page
+from ftkit.models import DatasetRules, Estimate, FineTuningJob, Page
 from ftkit.providers._asked import asked_of
 from ftkit.providers._hub_account import HubAccount
 from ftkit.providers._local_jobs.files import KeepsFiles, LocalFiles
@@ -146,7 +149,7 @@ class AutoTrainSpaces(KeepsFiles):
         recipe = self._recipe(request, project, training)
         self._announce(project)
         self._jobs.note(project, key=key, request=request.model_dump(mode="json", exclude_none=True))
-        maker = Maker(python, self._hub.endpoint, self._account.token, self._making_s, self._account.hide)
+        maker = Maker(python, self._hub.endpoint, SecretStr(self._account.token), self._making_s, self._account.hide)
         maker.make(recipe, training, self._folder)
         try:
             return self.get_job(project)
@@ -219,6 +222,17 @@ class AutoTrainSpaces(KeepsFiles):
         if self._hub.has_weights(project):
             self._jobs.note(project, deleted=True)  # before it is: a job that has succeeded stays one
         self._hub.delete_model(project)
+
+    def estimate(self, request: JobRequest, tokens: int | None) -> Estimate:
+        """Returns 0 for hardware that is free; else nothing is known, since a Space is paid until it is paused."""
+        del request
+        price, today = self._hub.price_per_hour(self._hardware), datetime.now(UTC).date()
+        if price == 0:
+            free, source = Decimal(0), f"{self._hardware} is free, by the Hub's own list of prices"
+            return Estimate(tokens=tokens, cost=free, at_most=free, source=source, as_of=today)
+        by_the_hour = "by the hour" if price is None else f"${price.normalize():f} an hour"
+        source = f"a Space with {self._hardware} costs {by_the_hour}, and nothing limits its hours"
+        return Estimate(tokens=tokens, source=source, as_of=today)
 
     # -- inside --------------------------------------------------------------------------------------------------
 

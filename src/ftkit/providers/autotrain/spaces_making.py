@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import IO
 
+    from pydantic import SecretStr
+
 _INSIDE = Path(__file__).with_name("inside") / "remote.py"
 _LOG = "log.txt"
 _CREATE = "/api/repos/create"
@@ -42,7 +44,7 @@ class Maker:
 
     python: Path
     endpoint: str
-    token: str = field(repr=False)
+    token: SecretStr
     limit_s: float
     hide: Callable[[str], str]
 
@@ -100,7 +102,8 @@ class Maker:
         env = {
             name: value for name, value in os.environ.items() if name not in {*NOT_PASSED_ON, "HUGGING_FACE_HUB_TOKEN"}
         }
-        return {**env, "HF_TOKEN": self.token, "HF_ENDPOINT": self.endpoint, "HF_HUB_DISABLE_TELEMETRY": "1"}
+        hub = {"HF_TOKEN": self.token.get_secret_value(), "HF_ENDPOINT": self.endpoint}
+        return {**env, **hub, "HF_HUB_DISABLE_TELEMETRY": "1"}
 
     def _why(self, told: Told, work: Path) -> str:
         """Says how it ended, in the Hub's words or AutoTrain's."""

@@ -31,6 +31,7 @@ from ftkit.providers.autotrain.options import AutoTrainOptions
 from ftkit.providers.autotrain.recipe import DATA, PROJECT, config_of, kind_of
 from ftkit.providers.huggingface.resolve import resolve_model
 from ftkit.providers.huggingface.small import NAME as SMALL
+from ftkit.providers.huggingface.weights import read_numbers_only
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -150,6 +151,7 @@ def _environment(python: Path) -> dict[str, str]:
         # AutoTrain's own default runs whatever code a model of the Hub brings along.
         "ALLOW_REMOTE_CODE": env.get("ALLOW_REMOTE_CODE", "false"),
     }
+    read_numbers_only(env)
     return env | ours
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ def hub_errors(model: str) -> Generator[None]:
         NotFoundError: There is no such model.
         CredentialsError: The model is gated or private, or the token was refused.
         ProviderUnavailableError: The Hub cannot be reached, or answered 5xx, and the model is not in the cache.
-        ProviderError: It answered with another error.
+        ProviderError: It answered with another error, or what it has cannot be fetched.
     """
     import httpx2
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
@@ -41,6 +42,12 @@ def hub_errors(model: str) -> Generator[None]:
         raise _unreachable(model, str(error).splitlines()[0]) from error
     except (httpx2.HTTPError, ConnectionError, TimeoutError) as error:
         raise _unreachable(model, str(error) or type(error).__name__) from error
+    except (ValueError, OSError) as error:
+        if isinstance(error, OSError) and error.errno != errno.ENAMETOOLONG:  # a full disk, say: it is told elsewhere
+            raise
+        # The first is huggingface_hub's own, of names that lead out of a repository, and the like.
+        said = "it has a file of too long a name" if isinstance(error, OSError) else str(error).partition("\n")[0]
+        raise ProviderError(f"the model '{model}' cannot be fetched: {said}", provider=_PROVIDER) from error
 
 
 def _answered(model: str, error: Exception) -> Exception:

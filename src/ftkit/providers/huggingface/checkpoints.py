@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from datetime import UTC, datetime
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from ftkit.models import Checkpoint, Noun, UtcDatetime
-from ftkit.providers._disk import GONE, remove_tree, sync, write_atomically
+from ftkit.providers._disk import GONE, remove, remove_tree, sync, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 
 FOLDER = "checkpoints"
 MARK = "complete.json"
-_NAME = re.compile(r"checkpoint-(\d+)")
+_NAME = re.compile(r"checkpoint-([0-9]{1,18})")
+_LOADED = frozenset({".safetensors", ".bin", ".pt", ".pth", ".pkl"})
+"""How the names of files end that a trainer looks for: none may be there that we have not sealed."""
+_PICKLED = re.compile(r"(pytorch|adapter)_model(-\d+-of-\d+)?\.bin")
+"""What weights are called in the old form, a pickle, which can run code; we write safetensors alone."""
 
 
 class Mark(Noun):
@@ -89,9 +93,14 @@ def newest_step(job: Path) -> int:
 
 
 def mark_of(folder: Path) -> Mark | None:
-    """Returns what says that a checkpoint is whole; None if it is torn."""
+    """Returns what says that a checkpoint is whole; None if it is torn, or holds what we have not put there."""
     try:
+        here = [folder, *folder.iterdir()]
+        if any(path.is_symlink() for path in here):
+            return None
         mark = Mark.model_validate_json((folder / MARK).read_bytes())
+        if not _is_ours(mark, {path.name for path in here[1:]}):
+            return None
         for name, size in mark.files.items():
             path = folder / name
             if path.stat().st_size != size:
@@ -103,10 +112,16 @@ def mark_of(folder: Path) -> Mark | None:
     return mark
 
 
+def _is_ours(mark: Mark, here: set[str]) -> bool:
+    """Whether all that would be loaded was sealed, and can be what our trainer writes."""
+    loaded = {name for name in here if PurePath(name).suffix in _LOADED}
+    return mark.files.keys() <= here and loaded <= mark.files.keys() and not any(map(_PICKLED.fullmatch, loaded))
+
+
 def drop_torn(job: Path) -> list[str]:
     """Removes the torn checkpoints of a job, and what was left of a removal; returns the names of the torn."""
     for left in (job / FOLDER).glob(f"{GONE}*"):  # we were killed while we removed it
-        shutil.rmtree(left)
+        remove(left)
     torn = [folder for folder in _folders(job) if mark_of(folder) is None]
     for folder in torn:
         remove_tree(folder)

@@ -9,10 +9,13 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
+from pydantic import SecretStr
+
 from ftkit.errors import CredentialsError, ProviderError, ProviderUnavailableError, RateLimitError
 from ftkit.providers._chat_wire import ChatEndpoint
 from ftkit.providers._http_errors import plain, raise_alone
 from ftkit.providers._hub import TOKEN_HINT
+from ftkit.providers._secrets import HoldsKey
 from ftkit.providers.huggingface.endpoint_reading import FAILED, PAUSED, RUNNING
 
 if TYPE_CHECKING:
@@ -36,7 +39,7 @@ _HEALTH_S = 10.0
 _OK, _SERVER_ERRORS = 200, 500
 
 
-class EndpointLines:
+class EndpointLines(HoldsKey):
     """Lines to endpoints.
 
     Args:
@@ -50,7 +53,7 @@ class EndpointLines:
     def __init__(
         self, token: str, *, provider: str, look: Callable[[str], Seen], poll_s: float, wake_timeout_s: float
     ) -> None:
-        self._token = token
+        self._token = SecretStr(token)
         self._provider = provider
         self._look = look
         self._poll_s = poll_s
@@ -72,7 +75,7 @@ class EndpointLines:
         line = httpx2.Client(timeout=_HEALTH_S, trust_env=False, follow_redirects=False, verify=trusted)
         try:
             with line:
-                answer = line.get(url, headers={"Authorization": f"Bearer {self._token}"})
+                answer = line.get(url, headers={"Authorization": f"Bearer {self._token.get_secret_value()}"})
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             return f"{url} does not answer ({type(error).__name__})"
         return None if answer.status_code == _OK else f"{url} answers {answer.status_code}"
@@ -143,7 +146,8 @@ class EndpointLines:
         if url is None:
             message = f"the endpoint '{deployment.name}' has no address yet"
             raise self._unavailable(message, "It is still coming up: ask again in a few minutes.")
-        return ChatEndpoint(self._provider, f"{self._checked(url).removesuffix('/v1')}/v1", self._token)
+        base = f"{self._checked(url).removesuffix('/v1')}/v1"
+        return ChatEndpoint(self._provider, base, self._token.get_secret_value())
 
     def _checked(self, url: str) -> str:
         """Returns an address that the token may be sent to.
@@ -167,7 +171,7 @@ class EndpointLines:
         except ProviderError as error:
             is_its_own = (error.status_code or 0) >= _SERVER_ERRORS
             failure = type(error)(
-                plain(str(error.args[0]), [self._token]),
+                self._hide(str(error.args[0])),
                 provider=self._provider,
                 status_code=error.status_code,
                 hint=f"Its log, at {LOG_PAGE}, says why." if is_its_own else None,
@@ -176,8 +180,11 @@ class EndpointLines:
             return
         raise_alone(failure)
 
+    def _hide(self, text: str) -> str:
+        return plain(text, [self._token.get_secret_value()])
+
     def _unavailable(self, message: str, hint: str, status_code: int | None = None) -> ProviderUnavailableError:
-        said = plain(message, [self._token])
+        said = self._hide(message)
         return ProviderUnavailableError(said, provider=self._provider, status_code=status_code, hint=hint)
 
 

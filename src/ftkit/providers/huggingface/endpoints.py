@@ -40,6 +40,8 @@ logger = logging.getLogger("ftkit")
 
 _PORT = 8000
 _HEALTH = "/health"
+_SAFETENSORS = ("--load-format", "safetensors")
+"""The other format is a pickle, which can run code as it is read."""
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """What can stand in an address: others may have made endpoints whose names we would not give."""
 
@@ -193,7 +195,7 @@ class HubEndpoints:
                     max_replica=options.max_replica,
                     scale_to_zero_timeout=options.sleeps_after,
                     custom_image={"vLLM": {"url": options.image, "port": _PORT, "healthRoute": _HEALTH}},
-                    container_args=["--served-model-name", name, repository, *limit],
+                    container_args=["--served-model-name", name, repository, *_SAFETENSORS, *limit],
                     env={**options.env, SOURCE: source},
                     type=options.type,
                     namespace=self._account.namespace,

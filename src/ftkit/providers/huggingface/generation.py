@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import os
 import threading
 import time
 from collections import deque
@@ -21,6 +22,7 @@ from transformers.utils.logging import disable_progress_bar
 from ftkit.errors import ConfigurationError
 from ftkit.providers.huggingface.adapters import base_of, is_adapter
 from ftkit.providers.huggingface.resolve import is_folder, resolve_model
+from ftkit.providers.huggingface.weights import check_adapter, read_numbers_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -341,6 +343,7 @@ def load(model: str, threads: int | None = None) -> ChatModel:
     if threads is not None:
         torch.set_num_threads(threads)
     disable_progress_bar()  # what it writes goes to a log file
+    read_numbers_only(os.environ)
     adapter = _adapter(model)
     folder = resolve_model(_base_of(adapter) if adapter else model)
     tokenizer = _tokenizer(adapter or folder, folder)
@@ -370,9 +373,7 @@ def _adapter(model: str) -> Path | None:
 
 
 def _base_of(adapter: Path) -> str:
-    if not (adapter / "adapter_model.safetensors").exists():  # peft would read a pickle instead
-        message = f"the adapter in '{adapter}' has no adapter_model.safetensors"
-        raise ConfigurationError(message, hint="Save it as safetensors.")
+    check_adapter(adapter)
     base = base_of(adapter)
     if base is None:
         message = f"the adapter in '{adapter}' does not say which model it is for"

@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from ftkit.methods import Settings
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Quantization = Literal["4bit", "8bit"]
+_WHOLE = "FULL_STATE_DICT"
 Attention = Literal["auto", "sdpa", "flash_attention_2", "eager"]
+
+
+def _whole_states(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    kind = config.get("state_dict_type", config.get("fsdp_state_dict_type", _WHOLE))
+    if str(kind).upper() != _WHOLE:
+        message = f"state_dict_type is {_WHOLE} here: one in shards is read by way of a pickle, which can run code"
+        raise ValueError(message)
+    return config
 
 
 class LocalOptions(Settings):
@@ -51,7 +60,7 @@ class LocalOptions(Settings):
 
     processes: PositiveInt | None = None
     fsdp: bool | None = None
-    fsdp_config: Mapping[str, Any] | None = None
+    fsdp_config: Annotated[Mapping[str, Any], AfterValidator(_whole_states)] | None = None
     deepspeed: Mapping[str, Any] | None = None
     gradient_accumulation_steps: PositiveInt | None = None
     gradient_checkpointing: bool | None = None

@@ -6,9 +6,13 @@ import os
 import sys
 import tempfile
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import parse_qsl, urlsplit
 
 from ftkit.errors import ConfigurationError
 from ftkit.home import state_folder
+from ftkit.methods import names_secret
+from ftkit.models import Estimate
+from ftkit.providers._secrets import forgetful
 from ftkit.providers.huggingface.local import LocalHuggingFace
 from ftkit.providers.huggingface.on_ray import address as addresses
 
@@ -40,6 +44,7 @@ class RayHuggingFace(LocalHuggingFace):
 
     _trainer: ClassVar[tuple[str, ...]] = _TRAINER
 
+    @forgetful
     def __init__(
         self,
         *,
@@ -53,7 +58,7 @@ class RayHuggingFace(LocalHuggingFace):
         self._address = address or os.environ.get("RAY_ADDRESS") or None
         if self._address == "local":
             self._address = None
-        self._storage = None if storage_path is None else _absolute(os.fspath(storage_path))
+        self._storage = None if storage_path is None else _absolute(_without_keys(os.fspath(storage_path)))
         self._gpus = num_gpus_per_worker
         if num_gpus_per_worker is not None and not _is_count(num_gpus_per_worker):
             raise ConfigurationError(f"num_gpus_per_worker={num_gpus_per_worker!r}: it is a number, 0 or more")
@@ -76,6 +81,12 @@ class RayHuggingFace(LocalHuggingFace):
             _require_writable(self._storage)
         return super().create_job(request, key)
 
+    def estimate(self, request: JobRequest, tokens: int | None) -> Estimate:
+        """Returns 0 for the Ray of this machine alone; what other machines cost is not known here."""
+        if self._address is None:
+            return super().estimate(request, tokens)
+        return Estimate(tokens=tokens, source=f"ftkit does not know what the machines at {self._address} cost")
+
     def _extra(self, request: JobRequest) -> dict[str, Any]:
         there = {
             "address": self._address,
@@ -87,6 +98,19 @@ class RayHuggingFace(LocalHuggingFace):
 
 def _is_count(value: object) -> bool:
     return isinstance(value, int | float) and value >= 0
+
+
+def _without_keys(storage: str) -> str:
+    """Returns a storage path that holds no key: it is written into the record of every job.
+
+    Raises:
+        ConfigurationError: It does.
+    """
+    parts = urlsplit(storage)
+    if "://" in storage and ("@" in parts.netloc or any(names_secret(name) for name, _ in parse_qsl(parts.query))):
+        hint = "Leave it to the environment (AWS_ACCESS_KEY_ID and the like), which reaches all workers."
+        raise ConfigurationError("storage_path holds a key, and is written into the record of each job", hint=hint)
+    return storage
 
 
 def _require_writable(folder: str) -> None:

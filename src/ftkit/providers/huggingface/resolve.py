@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 from ftkit.errors import MissingExtraError, NotFoundError
 from ftkit.home import cache_folder
 from ftkit.providers.huggingface import small
+from ftkit.providers.huggingface.weights import NOT_FETCHED, check_weights, weights_problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +56,7 @@ def _folder_problem(model: str) -> str | None:
         return f"there is no folder '{model[:200]}': {str(error)[:200]}"
     if not (folder / "config.json").is_file():
         return f"the folder '{model}' holds no model: config.json is missing"
-    return None
+    return weights_problem(folder)
 
 
 def resolve_tokenizer(model: str, hub: HfApi | None = None) -> Path:
@@ -86,12 +87,13 @@ def resolve_model(model: str, on_progress: Callable[[int, int, float], None] | N
     Raises:
         NotFoundError: There is no such folder, and no such model in the Hub's cache or on the Hub.
         ProviderUnavailableError: The Hub cannot be reached.
+        ConfigurationError: Its weights are no safetensors.
     """
     if model == small.NAME:
         return small.ensure_model(cache_folder() / "models", on_progress)
-    if is_folder(model):
-        return _folder(model)
-    return _from_hub(model, patterns=None)
+    folder = _folder(model) if is_folder(model) else _from_hub(model, patterns=None)
+    check_weights(folder)
+    return folder
 
 
 def _folder(model: str) -> Path:
@@ -112,4 +114,4 @@ def _from_hub(model: str, patterns: list[str] | None, hub: HfApi | None = None) 
 
     fetch = cast("Callable[..., str]", (hub or HfApi()).snapshot_download)  # pyright: ignore[reportUnknownMemberType]
     with hub_errors(model):
-        return Path(fetch(model, allow_patterns=patterns))
+        return Path(fetch(model, allow_patterns=patterns, ignore_patterns=NOT_FETCHED))

@@ -112,7 +112,7 @@ class Endpoint:
         kinds: tuple[type[Exception], ...] = (RequestError, HTTPException, Exception)
         self.app = Starlette(
             routes=routes,
-            middleware=[Middleware(BearerOnly, token=token)],
+            middleware=[Middleware(BearerOnly, token=lambda: token)],
             exception_handlers=dict.fromkeys(kinds, _on_refusal),
         )
 

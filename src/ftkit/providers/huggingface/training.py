@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 from dataclasses import dataclass
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,6 +37,7 @@ from ftkit.providers.huggingface.resolve import resolve_model
 from ftkit.providers.huggingface.stopping import Stop, StoppedError
 from ftkit.providers.huggingface.tokens import SPECIAL, Tokens
 from ftkit.providers.huggingface.watch import Watch
+from ftkit.providers.huggingface.weights import read_numbers_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,6 +87,8 @@ def train(reporter: Reporter, stop: Stop, crew: Crew, taker: HandsOver | None = 
     """
     request, folder = reporter.record.request, reporter.folder.path
     options = LocalOptions(**request.provider_options)
+    if options.deepspeed is None:  # it keeps more than numbers, and reads that as it likes
+        read_numbers_only(os.environ)
     disable_progress_bar()  # a log is no terminal
     fitted = _fitted(reporter, options)
     stop.check()
@@ -103,7 +107,7 @@ def train(reporter: Reporter, stop: Stop, crew: Crew, taker: HandsOver | None = 
     crew.meet()
     found = checkpoints.whole(folder)
     trainer.add_callback(Watch(reporter, stop, crew, numbers, len(trainer.train_dataset), taker))
-    trainer.train(resume_from_checkpoint=str(found[0][0]) if found else None)
+    _go_on(trainer, found[0][0] if found else None)
     crew.meet()  # whoever left first would look like one that has died
     if stop.agreed and trainer.state.global_step < trainer.state.max_steps:
         raise StoppedError
@@ -116,6 +120,20 @@ def train(reporter: Reporter, stop: Stop, crew: Crew, taker: HandsOver | None = 
         reporter.event("The job has succeeded")
         reporter.status("succeeded", fine_tuned_model=model_name(request, reporter.folder.id))
     crew.meet()
+
+
+def _go_on(trainer: Any, checkpoint: Path | None) -> None:  # noqa: ANN401 - untyped
+    """Trains, from a checkpoint if there is one.
+
+    Raises:
+        ConfigurationError: The checkpoint holds what could run code.
+    """
+    try:
+        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    except UnpicklingError as error:
+        message = f"{checkpoint} holds more than numbers, which is not read: it could run code"
+        hint = "Its weights are safetensors alone, and all else are numbers. Remove it, and the job goes on without it."
+        raise ConfigurationError(message, hint=hint) from error
 
 
 def _count(trainer: Any, numbers: Plan) -> None:  # noqa: ANN401 - untyped
@@ -345,10 +363,12 @@ def _save(
         _appear(job / ADAPTER, model, base.tokenizer, reporter, weights)
         if fitted.quantization or weights is not None:  # into 4 bits, or a part of it, no adapter can be merged
             weights = None
-            whole = AutoModelForCausalLM.from_pretrained(base.folder, local_files_only=True, use_safetensors=True)
+            whole = AutoModelForCausalLM.from_pretrained(
+                base.folder, trust_remote_code=False, local_files_only=True, use_safetensors=True
+            )
             model = PeftModel.from_pretrained(whole, job / ADAPTER)
         model = model.merge_and_unload()
-    dtype = AutoConfig.from_pretrained(base.folder, local_files_only=True).dtype
+    dtype = AutoConfig.from_pretrained(base.folder, trust_remote_code=False, local_files_only=True).dtype
     if dtype is not None and weights is None:
         model.to(dtype)  # as large as the base was, and no larger
     elif dtype is not None and weights is not None:

@@ -26,6 +26,7 @@ from ftkit.providers.huggingface import guard, small
 from ftkit.providers.huggingface.adapters import base_of, is_adapter, rank_of
 from ftkit.providers.huggingface.guard import ftkit_bearer
 from ftkit.providers.huggingface.resolve import absolute, is_folder, resolve_model
+from ftkit.providers.huggingface.weights import check_adapter, read_numbers_only
 
 if TYPE_CHECKING:
     import argparse
@@ -106,9 +107,7 @@ def _model(model: str, name: str) -> list[str]:
     if base is None:
         message = f"the adapter in '{folder}' does not say which model it is for"
         raise ConfigurationError(message, hint="Set base_model_name_or_path in its adapter_config.json.")
-    if not (folder / "adapter_model.safetensors").is_file():
-        message = f"the adapter in '{folder}' has no adapter_model.safetensors"
-        raise ConfigurationError(message, hint="Save it as safetensors.")
+    check_adapter(folder)
     tokenizer = [f"--tokenizer={folder}"] if (folder / "tokenizer_config.json").is_file() else []
     return [
         _place(base),
@@ -121,7 +120,8 @@ def _model(model: str, name: str) -> list[str]:
 
 
 def _place(model: str) -> str:
-    return str(resolve_model(model)) if model == small.NAME else absolute(model)
+    """Returns where a model is, or its name at the Hub, of which vLLM fetches safetensors alone."""
+    return str(resolve_model(model)) if model == small.NAME or is_folder(model) else model
 
 
 def _rank(folder: Path) -> int:
@@ -135,6 +135,7 @@ def _rank(folder: Path) -> int:
 
 def _environment(args: argparse.Namespace, token: str) -> dict[str, str]:
     env = {name: value for name, value in os.environ.items() if name not in OF_ANOTHER_PYTHON}
+    read_numbers_only(env)
     env["VLLM_NO_USAGE_STATS"] = env.get("VLLM_NO_USAGE_STATS", "1")
     if args.threads is not None:
         env["OMP_NUM_THREADS"] = str(args.threads)

@@ -13,7 +13,7 @@ import os
 import sys
 import traceback
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from telling import Report
 
@@ -31,6 +31,7 @@ def make(config: str, report: Report) -> None:
     from autotrain.project import AutoTrainProject, llm_munge_data
     from autotrain.trainers.clm.params import LLMTrainingParams
 
+    stay_home()
     parser = AutoTrainConfigParser(config)
     params = LLMTrainingParams(**parser.parsed_config)
     params.token = os.environ["HF_TOKEN"]
@@ -42,6 +43,33 @@ def make(config: str, report: Report) -> None:
         raise ValueError(message)
     report.tell("begun", what="space")
     AutoTrainProject(params=params, backend=parser.backend).create()
+
+
+def stay_home() -> None:
+    """Lets what we write follow no redirect to another host: its body would go along, and one of them holds the token.
+
+    requests itself leaves out no more than the header Authorization.
+    """
+    requests = sys.modules.get("requests")
+    if requests is None:  # what the Hub's client of that time asks with; nothing else here asks anybody
+        return
+    find = requests.Session.get_redirect_target
+
+    def find_at_home(self: Any, response: Any) -> Any:
+        found = find(self, response)
+        asked = response.request
+        if found and asked.method not in {"GET", "HEAD"} and origin(urljoin(asked.url, found)) != origin(asked.url):
+            host = urlsplit(found).netloc
+            message = f"{urlsplit(asked.url).netloc} sends us on to {host}, and no redirect to another host is followed"
+            raise requests.exceptions.InvalidURL(message, response=None)
+        return found
+
+    requests.Session.get_redirect_target = find_at_home
+
+
+def origin(url: str) -> tuple[str, str]:
+    """Returns what two addresses of one host have in common."""
+    return urlsplit(url)[:2]
 
 
 def failure(error: BaseException) -> dict[str, Any]:

@@ -137,6 +137,18 @@ def mend_loss() -> None:
     Trainer.get_batch_samples = take_uncounted
 
 
+def only_safetensors() -> None:
+    """Lets transformers read no weights in the older form, a pickle, which can run code as it is read."""
+    from transformers import PreTrainedModel
+
+    load = PreTrainedModel.from_pretrained.__func__
+
+    def load_safely(cls: Any, *args: Any, **kwargs: Any) -> Any:
+        return load(cls, *args, **{**kwargs, "use_safetensors": True})
+
+    PreTrainedModel.from_pretrained = classmethod(load_safely)
+
+
 def with_hooks(params: Any, report: Report) -> None:
     """Makes AutoTrain's trainers tell how far they are, and heed the seed, which they otherwise drop."""
     from autotrain.trainers.clm import utils
@@ -191,6 +203,7 @@ def run(config: Path, report: Report) -> None:
     params = llm_munge_data(params, local=True)
     fit_block(params, report, is_ours=asked["block_size_is_ours"])
     mend_loss()
+    only_safetensors()
     with_hooks(params, report)
     try:
         trainer_of(params.trainer)(params)

@@ -33,12 +33,12 @@ class BearerOnly:
 
     Args:
         app: What is guarded.
-        token: What requests have to bear; that of VLLM_API_KEY if None.
+        token: Returns what requests have to bear; that is VLLM_API_KEY if None. A function, which shows nothing.
     """
 
-    def __init__(self, app: App, token: str | None = None) -> None:
+    def __init__(self, app: App, token: Callable[[], str] | None = None) -> None:
         self._app = app
-        self._token = (os.environ[TOKEN_VARIABLE] if token is None else token).encode()
+        self._token = token or _telling(os.environ[TOKEN_VARIABLE])
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serves one connection, or refuses it."""
@@ -50,7 +50,11 @@ class BearerOnly:
     def _bears(self, scope: Message) -> bool:
         given = dict(scope["headers"]).get(b"authorization", b"")
         scheme, _, token = given.partition(b" ")
-        return scheme.lower() == b"bearer" and hmac.compare_digest(token.strip(), self._token)
+        return scheme.lower() == b"bearer" and hmac.compare_digest(token.strip(), self._token().encode())
+
+
+def _telling(token: str) -> Callable[[], str]:
+    return lambda: token
 
 
 async def _refuse(scope: Message, send: Send) -> None:

@@ -18,11 +18,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftkit.errors import FtkitError
+from ftkit.errors import ConfigurationError, FtkitError
 from ftkit.providers._disk import write_atomically
 from ftkit.providers._hub_account import HubAccount
 from ftkit.providers._local_jobs import JobFolder, JobRecord, JobState, Reporter
-from ftkit.providers._local_jobs.folder import REQUEST, WORDS
+from ftkit.providers._local_jobs.folder import JOB_ID, REQUEST, WORDS
 from ftkit.providers._local_jobs.names import TRAINING, VALIDATION
 from ftkit.providers._processes import this_process
 from ftkit.providers.huggingface.kinds import NAME
@@ -59,6 +59,8 @@ class Carrier:
         self._account = account
         self._runs = HubRuns(account)
         self._job = str(record.extra["job"])
+        if not JOB_ID.fullmatch(self._job):  # it becomes a folder here
+            raise ConfigurationError(f"{RECORD} names no job: {self._job[:80]!r}")
         self._path = Path(self._job).absolute()
         self._cargo = Cargo(account, repository_of(account.namespace, self._job, record.request), self._path)
         self._told = (number - 1) * _EVENTS_A_RUN

@@ -81,10 +81,14 @@ class HubFiles:
         except NotFoundError:
             raise self._unknown(file_id) from None
         try:
-            return TrainingFile.model_validate_json(note)
+            file = TrainingFile.model_validate_json(note)
         except ValidationError as error:
             message = f"the note of file '{file_id}' is damaged: {error}"
             raise ProviderError(message, provider=NAME, hint="Upload the file again.") from error
+        if file.id != file_id:  # it would have us read, and delete, what has that id
+            message = f"the note of file '{file_id}' is damaged: it is for {file.id[:80]!r}"
+            raise ProviderError(message, provider=NAME, hint="Upload the file again.")
+        return file
 
     def list_files(self, after: str | None, limit: int) -> Page[TrainingFile]:
         """Lists files, newest first.
@@ -132,4 +136,4 @@ class HubFiles:
 
     @staticmethod
     def _unknown(file_id: str) -> NotFoundError:
-        return NotFoundError(f"no file '{file_id[:80]!s}'".replace("\0", ""), provider=NAME, hint="Upload it again.")
+        return NotFoundError(f"no file {file_id[:80]!r}", provider=NAME, hint="Upload it again.")

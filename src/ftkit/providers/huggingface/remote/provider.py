@@ -18,6 +18,7 @@ from ftkit.providers._local_jobs.events import events_page, number_of
 from ftkit.providers._local_jobs.files import KeepsFiles
 from ftkit.providers._local_jobs.jobs import job_id as id_of
 from ftkit.providers._local_jobs.metrics import table_of
+from ftkit.providers._secrets import NAMES as SECRET_NAMES
 from ftkit.providers.huggingface import checkpoints
 from ftkit.providers.huggingface.kinds import NAME, TunesOpenWeights
 from ftkit.providers.huggingface.problems import problems_of
@@ -105,7 +106,7 @@ class JobsHuggingFace(TunesOpenWeights, KeepsFiles, ServesOnEndpoints):
             message = f"secrets: the environment holds no {', '.join(missing)}"
             raise ConfigurationError(message, hint="Name variables that are set here; their values go along.")
         self._command = command(dependencies)
-        self._account = HubAccount(NAME, namespace, token, hub)
+        self._account = HubAccount(NAME, namespace, token, hub, secrets)
         self._flavor, self._timeout, self._image = flavor, str(timeout), image or IMAGE
         self._secrets = tuple(secrets)
         self._runs = HubRuns(self._account)
@@ -274,8 +275,11 @@ class JobsHuggingFace(TunesOpenWeights, KeepsFiles, ServesOnEndpoints):
         """Returns the most that one run can cost, until its timeout; it costs no more once it has ended."""
         del request
         price = self._price_per_hour()
+        today, most = datetime.now(UTC).date(), self._bound(price)
+        if most is None:
+            return Estimate(tokens=tokens, source=f"the Hub does not say what {self._flavor} costs", as_of=today)
         source = f"at most: {self._flavor} for {self._timeout}, by the Hub's own list of prices"
-        return Estimate(tokens=tokens, cost=self._bound(price), source=source, as_of=datetime.now(UTC).date())
+        return Estimate(tokens=tokens, cost=most, at_most=most, source=source, as_of=today)
 
     # -- inside --------------------------------------------------------------------------------------------------
 
@@ -296,6 +300,8 @@ class JobsHuggingFace(TunesOpenWeights, KeepsFiles, ServesOnEndpoints):
         account = self._account
         price = self._price_per_hour()
         environment = {CODE: send_code(account), OWNER: account.namespace, "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+        if self._secrets:
+            environment[SECRET_NAMES] = ",".join(self._secrets)
         if account.api.endpoint != _DEFAULT_HUB:
             environment["HF_ENDPOINT"] = account.api.endpoint
         order = Order(
@@ -303,11 +309,15 @@ class JobsHuggingFace(TunesOpenWeights, KeepsFiles, ServesOnEndpoints):
             timeout=self._timeout,
             image=self._image,
             command=self._command,
-            secrets={"HF_TOKEN": account.token, **{name: os.environ[name] for name in self._secrets}},
+            secrets=self._secret_environment(),
             environment=environment,
         )
         self._announce(job, price)
         return self._runs.start(job, number, record, order)
+
+    def _secret_environment(self) -> dict[str, str]:
+        """Returns what a job gets as secrets; never to be given a name where something may fail."""
+        return {"HF_TOKEN": self._account.token, **{name: os.environ[name] for name in self._secrets}}
 
     def _announce(self, job: str, price: Decimal | None) -> None:
         """Tells what a run costs before it does."""

@@ -113,7 +113,7 @@ class Reader:
         if word == "succeeded" or last.has_lost_model:
             return _Standing(JobStatus.SUCCEEDED, state=state)
         if word == "failed" and state is not None:
-            return _Standing(JobStatus.FAILED, state.error, state)
+            return _Standing(JobStatus.FAILED, state.error and self._account.masked(state.error), state)
         if last.want == "cancelled" or (last.stage == "CANCELED" and last.want != "paused"):
             return _Standing(JobStatus.CANCELLED, state=state)
         if last.want == "paused" and last.stage in {"CANCELED", "COMPLETED"}:

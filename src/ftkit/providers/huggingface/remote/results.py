@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from ftkit.errors import NotFoundError, ProviderUnavailableError
+from ftkit.errors import NotFoundError, ProviderError, ProviderUnavailableError
 from ftkit.models import JobEvent
 from ftkit.providers._local_jobs import JobState
 from ftkit.providers._local_jobs.folder import EVENTS, STATUS
 from ftkit.providers.huggingface import checkpoints
+from ftkit.providers.huggingface.checkpoints import Mark
 from ftkit.providers.huggingface.kinds import NAME
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ TOLD = "ftkit-event: "
 _OTHER = re.compile(r"[^A-Za-z0-9]+")
 _LONGEST_SUFFIX = 60
 _MODEL = re.compile(r"(?P<owner>[\w.-]+)/(?:[\w-]+-)?(?P<job>ftjob-[0-9a-f]{24})", re.ASCII)
-_SEALED = re.compile(rf"{checkpoints.FOLDER}/checkpoint-(\d+)/{checkpoints.MARK}")
+_SEALED = re.compile(rf"{checkpoints.FOLDER}/checkpoint-[0-9]{{1,18}}/{checkpoints.MARK}")
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 def repository_of(namespace: str, job: str, request: JobRequest | None) -> str:
@@ -73,7 +75,7 @@ class JobRepository:
         content = self._fetch(EVENTS) or b""
         return list(_read(content.decode(errors="replace").split("\n"), self._job))
 
-    def checkpoints(self) -> list[checkpoints.Mark]:
+    def checkpoints(self) -> list[Mark]:
         """Lists the checkpoints, newest first."""
         account, api = self._account, self._account.api
         try:
@@ -82,11 +84,11 @@ class JobRepository:
                 sealed = [entry.path for entry in tree if _SEALED.fullmatch(entry.path)]
         except NotFoundError:
             return []
-        found: list[checkpoints.Mark] = []
+        found: list[Mark] = []
         for name in sealed:
             content = self._fetch(name)
             if content is not None:
-                found.append(checkpoints.Mark.model_validate_json(content))
+                found.append(self._mark(name, content))
         return sorted(found, key=lambda mark: mark.step, reverse=True)
 
     def delete(self) -> None:
@@ -96,6 +98,12 @@ class JobRepository:
             NotFoundError: It is not there.
         """
         self._account.ask(lambda: self._account.api.delete_repo(self.name))
+
+    def _mark(self, name: str, content: bytes) -> Mark:
+        try:
+            return Mark.model_validate_json(content)
+        except ValidationError as error:
+            raise ProviderError(f"{name} in {self.name} cannot be read: {error}", provider=NAME) from error
 
     def _fetch(self, name: str) -> bytes | None:
         try:
@@ -117,6 +125,8 @@ def words_in_log(lines: Iterable[str], most: int = 15) -> list[str]:
 def _read(lines: Iterable[str], job: str) -> Iterator[JobEvent]:
     for line in lines:
         try:
-            yield JobEvent.model_validate({**json.loads(line), "job_id": job})
-        except (ValueError, TypeError):  # a line that was cut off, or is somebody else's
+            event = JobEvent.model_validate({**json.loads(line), "job_id": job})
+        except (ValueError, TypeError, RecursionError):  # a line that was cut off, or is somebody else's
             continue
+        if _NUMBER.fullmatch(event.id):
+            yield event

@@ -181,7 +181,7 @@ class HubRuns:
         account.insist(lambda: api.update_job_labels(job_id=run.id, labels=dict(labels), namespace=account.namespace))
 
     def _listed(self, labels: Mapping[str, str]) -> list[Run]:
-        """Lists the runs that bear labels. The Hub filters, and is not relied on: the run of another job is not ours."""
+        """Lists the runs that bear labels. The Hub filters, and is not believed: the run of another job is not ours."""
         account = self._account
         namespace = account.namespace
         with account.asked():
