@@ -7,7 +7,9 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ftkit.datasets._locating import Format, Located
+from ftkit.datasets import _limits
+from ftkit.datasets._arrow_process import BrokenError, decoded
+from ftkit.datasets._lines import too_long
 from ftkit.datasets._rows import Row, bad_row, in_column
 from ftkit.datasets._strict_json import StrictJSON
 from ftkit.datasets._values import is_list, is_object, named, repeated
@@ -16,9 +18,9 @@ from ftkit.errors import MissingExtraError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    Reader: TypeAlias = Callable[[Any], Any]
+    from ftkit.datasets._locating import Located
 
-_ROWS_AT_ONCE = 256
+    Reader: TypeAlias = Callable[[Any], Any]
 
 
 def arrow_rows(source: Located) -> Iterator[Row]:
@@ -29,30 +31,32 @@ def arrow_rows(source: Located) -> Iterator[Row]:
     """
     try:
         arrow: Any = importlib.import_module("pyarrow")
-        parquet: Any = importlib.import_module("pyarrow.parquet")
+        importlib.import_module("pyarrow.parquet")
     except ImportError as error:
         raise MissingExtraError("Reading Parquet", "parquet") from error
-    return _rows(source, arrow, parquet)
+    return _rows(source, arrow)
 
 
-def _rows(source: Located, arrow: Any, parquet: Any) -> Iterator[Row]:  # noqa: ANN401 - pyarrow has no types
+def _rows(source: Located, arrow: Any) -> Iterator[Row]:  # noqa: ANN401 - pyarrow has no types
     line = 0
-    batches = _parquet(source, parquet) if source.format is Format.PARQUET else _folder(source, arrow)
     try:
-        for batch in batches:
+        for batch in decoded(source, arrow):
+            if batch is None:
+                line += 1
+                yield bad_row(source.name, line, *too_long(_limits.LONGEST_ROW))
+                continue
             twice = repeated(batch.schema.names)
             if twice:
                 message = f"the table names columns twice: {named(twice)}."
                 yield bad_row(source.name, line + 1, "bad-table", message, "Give each column a name of its own.")
                 return
-            readers = _readers(batch.schema)
-            for first in range(0, batch.num_rows, _ROWS_AT_ONCE):
-                for row in _some(source.name, line, batch.slice(first, _ROWS_AT_ONCE), readers):
-                    line += 1
-                    yield row
-    except (arrow.ArrowException, OSError, UnicodeDecodeError) as error:  # the last, for names that are no text
-        message = f"the table cannot be read any further: {error}."
-        yield bad_row(source.name, line + 1, "bad-table", message, "Write the file again.")
+            for row in _some(source.name, line, batch, _readers(batch.schema)):
+                line += 1
+                yield row
+    except (BrokenError, arrow.ArrowException, UnicodeDecodeError) as error:  # the last, for names that are no text
+        message = f"the table cannot be read any further: {str(error).rstrip('.')}."
+        fix = error.fix if isinstance(error, BrokenError) else "Write the file again."
+        yield bad_row(source.name, line + 1, "bad-table", message, fix)
 
 
 def _some(name: str, line: int, batch: Any, readers: dict[str, Reader]) -> list[Row]:  # noqa: ANN401
@@ -105,24 +109,6 @@ def _parsed(text: str) -> Any:  # noqa: ANN401 - what JSON holds
     if decoded.flaw is not None:
         raise ValueError(decoded.flaw.message)
     return decoded.value
-
-
-def _parquet(source: Located, parquet: Any) -> Iterator[Any]:  # noqa: ANN401
-    with parquet.ParquetFile(source.path) as file:
-        yield from file.iter_batches(batch_size=_ROWS_AT_ONCE)
-
-
-def _folder(source: Located, arrow: Any) -> Iterator[Any]:  # noqa: ANN401
-    """Yields batches of Arrow streams, which is what `datasets` writes, or of Arrow files."""
-    for path in source.files:
-        with arrow.memory_map(str(path)) as file:
-            try:
-                stream = arrow.ipc.open_stream(file)
-            except arrow.ArrowInvalid:
-                opened = arrow.ipc.open_file(file)
-                yield from (opened.get_batch(i) for i in range(opened.num_record_batches))
-            else:
-                yield from stream
 
 
 def without_nulls(value: Any) -> Any:  # noqa: ANN401 - any JSON value

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from ftkit.datasets._values import named
+from ftkit.datasets._values import named, one_line
 from ftkit.models import Problem, Severity, TokenStats
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 _MOST_OF_A_CODE = 1000
 _MOST_NAMES = 1000
+_LONGEST_NAME = 400  # characters: a name is kept as long as the file is read
 _MOST_LINES_NAMED = 5
 
 
@@ -56,8 +58,8 @@ class Ignored:
         """Takes the fields of one row."""
         found = tuple(names)
         self._rows += bool(found)
-        if len(self._names) < _MOST_NAMES:
-            self._names.update(dict.fromkeys(found))
+        for name in islice(found, _MOST_NAMES - len(self._names)):
+            self._names[one_line(name, _LONGEST_NAME)] = None
 
     def problems(self, source: str, kind: RecordKind) -> list[Problem]:
         """Returns the one warning that names them all."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def _beginning(value: object) -> str:
     """Returns where the JSON of a value begins. One value may be as long as a file, and as deep as JSON can be read."""
     text = ""
     for piece in _ENCODER.iterencode(value):
-        text += piece
+        text += piece[: 2 * _LONGEST_EXCERPT]
         if len(text) > 2 * _LONGEST_EXCERPT:
             break
     return text
@@ -62,8 +63,10 @@ def repeated(names: Iterable[str]) -> list[str]:
 
 def named(names: Iterable[object], most: int = 10) -> str:
     """Returns names in quotes, with commas between; beyond `most`, how many more there are."""
-    every = [f"'{one_line(str(name), _LONGEST_NAME)}'" for name in names]
-    return ", ".join(every[:most]) + (f" and {len(every) - most} more" if len(every) > most else "")
+    rest = iter(names)
+    first = [f"'{one_line(str(name), _LONGEST_NAME)}'" for name in islice(rest, most)]
+    more = sum(1 for _ in rest)
+    return ", ".join(first) + (f" and {more} more" if more else "")
 
 
 def type_name(value: object) -> str:

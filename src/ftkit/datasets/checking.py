@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from ftkit.datasets._locating import source_name
 from ftkit.datasets._tallies import Findings, Ignored, Tokens
 from ftkit.datasets.converting import converted, reachable
-from ftkit.datasets.layouts import layout_named
+from ftkit.datasets.layouts import layout_named, not_json
 from ftkit.datasets.reading import read
 from ftkit.datasets.records import Normal, Record, normal
 from ftkit.datasets.rules import flaws
@@ -217,8 +217,7 @@ class _Pass:
         try:
             encoded = self._layout.encode(record)
         except (TypeError, ValueError) as error:  # a table may hold what is no JSON, such as dates and bytes
-            message = f"the row cannot be written as JSON: {error}."
-            self._add(line, code="not-json", message=message, fix="Write text, numbers, lists and objects only.")
+            self._findings.add(not_json(self._source, line, error))
             return False
         self._bytes += len(encoded)
         if self._write is not None and not self._findings.has_error:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from ftkit.datasets._values import one_line
 from ftkit.errors import ConfigurationError
 from ftkit.methods import near
-from ftkit.models import RecordKind
+from ftkit.models import Problem, RecordKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,11 +33,34 @@ class Layout:
     row: Callable[[Mapping[str, Any]], Record]
 
     def encode(self, record: Mapping[str, Any]) -> bytes:
-        """Returns the line of a record: compact UTF-8 with a line end; the same bytes on any machine."""
+        """Returns the line of a record: compact UTF-8 with a line end; the same bytes on any machine.
+
+        Raises:
+            TypeError: There is something in it that JSON has no form for, such as a date.
+            ValueError: There is a number in it that would be sent as another one, or not at all.
+        """
         return _ENCODER.encode(self.row(record)).encode() + b"\n"
 
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+def _exactly(value: object) -> float:
+    """Returns a number of a table, or one with many digits, as a float that equals it."""
+    if not isinstance(value, Decimal):
+        raise TypeError(f"JSON has no {type(value).__name__}")
+    if Decimal(repr(float(value))) != value:
+        raise ValueError(f"no float equals the number {value}, and it would be sent as another one")
+    return float(value)
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_exactly)
+
+
+def not_json(source: str, line: int, error: Exception) -> Problem:
+    """Returns the problem of a row that `Layout.encode` refused."""
+    message = one_line(f"the row cannot be written as JSON: {error}.")
+    fix = "Write text, numbers, lists and objects only."
+    return Problem(code="not-json", message=message, fix=fix, source=source, line=line)
+
+
 LAYOUTS: dict[str, Layout] = {}
 """All layouts by name. Add to it with `register_layout`."""
 

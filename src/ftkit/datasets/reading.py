@@ -8,8 +8,8 @@ from ftkit.datasets._arrow_rows import arrow_rows
 from ftkit.datasets._csv_rows import csv_rows, with_json_cells
 from ftkit.datasets._json_rows import json_rows, jsonl_rows
 from ftkit.datasets._locating import Format, Located, Source, locate
-from ftkit.datasets._rows import Row
-from ftkit.datasets._values import named
+from ftkit.datasets._rows import Row, bad_row
+from ftkit.datasets._values import named, one_line
 from ftkit.datasets.records import FIELD_NAMES, OPTIONAL_FIELDS
 from ftkit.errors import ConfigurationError
 from ftkit.methods import near
@@ -25,6 +25,7 @@ _READERS: dict[Format, Callable[[Located], Iterator[Row]]] = {
     Format.PARQUET: arrow_rows,
     Format.ARROW: arrow_rows,
 }
+_MOST_NAMES = 1000  # among which one that was meant is looked for
 
 
 def read(source: Source, *, columns: Mapping[str, str] | None = None) -> Iterator[Row]:
@@ -36,7 +37,8 @@ def read(source: Source, *, columns: Mapping[str, str] | None = None) -> Iterato
             has a column of the new name as well, that one is kept as "prompt (the file's own)".
 
     Returns:
-        The rows, in order; those that cannot be read hold a problem in place of a record.
+        The rows, in order; those that cannot be read hold a problem in place of a record. A number that no float
+        equals is a `Decimal`.
 
     Raises:
         DatasetError: There is no such file, or it is no data set.
@@ -45,10 +47,22 @@ def read(source: Source, *, columns: Mapping[str, str] | None = None) -> Iterato
     """
     located = locate(source)
     wanted = _known_columns(columns or {})
-    rows = _READERS[located.format](located)
+    rows = _to_the_end(located.name, _READERS[located.format](located))
     if wanted:
         rows = _renamed(located.name, rows, wanted)
     return with_json_cells(located.name, rows) if located.format is Format.CSV else rows
+
+
+def _to_the_end(name: str, rows: Iterator[Row]) -> Iterator[Row]:
+    """Passes rows on; a file that vanishes, or a disk that fails, is a problem where it happens."""
+    line = 0
+    try:
+        for row in rows:
+            line = row.line
+            yield row
+    except OSError as error:
+        message = f"the file cannot be read any further: {error.strerror or error}."
+        yield bad_row(name, line + 1, "unreadable-file", message, "Look at the file and its disk; nothing was lost.")
 
 
 def _known_columns(columns: Mapping[str, str]) -> dict[str, str]:
@@ -87,7 +101,7 @@ def _without_column(name: str, row: Row, column: str) -> Row:
     has = list(row.record or {})
     problem = Problem(
         code="missing-column",
-        message=f"there is no column '{column}'{near(column, has) or '.'}",
+        message=one_line(f"there is no column '{column}'{near(column, has[:_MOST_NAMES]) or '.'}"),
         fix=f"The row has {named(has)}." if has else "The row is empty.",
         source=name,
         line=row.line,

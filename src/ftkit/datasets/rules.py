@@ -32,6 +32,8 @@ _OTHER_NAMES = {
 }
 """What other formats call the roles."""
 
+_LONGEST_ROLE = 100  # characters in which a known role is looked for
+
 _ONE_ANSWER = "Add a message with the role 'assistant': that is what is learnt."
 
 
@@ -209,7 +211,7 @@ def _role(at: At, message: dict[str, Any], rules: DatasetRules) -> Iterator[Flaw
 
 
 def _use_role(role: str, rules: DatasetRules) -> str:
-    word = role.strip().lower()
+    word = role[:_LONGEST_ROLE].strip().lower()
     other = word if word in rules.roles else _OTHER_NAMES.get(word)
     guess = (
         f"'{other}'" if other in rules.roles else near(word, rules.roles).removeprefix("; did you mean ").rstrip("?")

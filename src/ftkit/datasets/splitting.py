@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from ftkit.datasets._locating import is_part_of, source_name
 from ftkit.datasets._tallies import Findings
 from ftkit.datasets._writing import atomically
-from ftkit.datasets.layouts import CANONICAL
+from ftkit.datasets.layouts import CANONICAL, not_json
 from ftkit.datasets.reading import read
-from ftkit.datasets.records import Record, normal
+from ftkit.datasets.records import normal
 from ftkit.errors import ConfigurationError, DatasetError
 from ftkit.models import Problem, RecordKind
 
@@ -58,17 +58,17 @@ def split(
         MissingExtraError: pyarrow is needed and not installed.
     """
     targets = _targets(source, into)
-    total = sum(1 for _ in _records(source, columns))
+    total = sum(1 for _ in _encoded(source, columns))
     counts = _counts(source_name(source), list(into.values()), total)
     part_of = _draw(counts, total, seed)
     with atomically(targets) as files:
         parts = iter(part_of)
-        for record in _records(source, columns):
+        for encoded in _encoded(source, columns):
             part = next(parts, None)
             if part is None:
                 raise _changed(source_name(source))
             if part != _NO_PART:
-                files[part].write(CANONICAL.encode(record))
+                files[part].write(encoded)
         if next(parts, None) is not None:
             raise _changed(source_name(source))
     return dict(zip(targets, counts, strict=True))
@@ -100,8 +100,8 @@ def _targets(source: Source, into: Demands) -> list[Path]:
     return targets
 
 
-def _records(source: Source, columns: Mapping[str, str] | None) -> Iterator[Record]:
-    """Yields the canonical records of a data set.
+def _encoded(source: Source, columns: Mapping[str, str] | None) -> Iterator[bytes]:
+    """Yields the canonical records of a data set, as lines.
 
     Raises:
         DatasetError: At the end, if a row was no record, or of another kind than the first.
@@ -122,7 +122,12 @@ def _records(source: Source, columns: Mapping[str, str] | None) -> Iterator[Reco
             findings.add(_mixed(name, row.line, found.kind, kind))
             continue
         kind = found.kind
-        yield found.record
+        try:
+            encoded = CANONICAL.encode(found.record)
+        except (TypeError, ValueError) as error:
+            findings.add(not_json(name, row.line, error))
+            continue
+        yield encoded
     if findings.has_error:
         problems = findings.in_order(name)
         raise DatasetError(f"{name} has rows that cannot be read; nothing was written.", problems)
