@@ -105,6 +105,7 @@ def test_a_model_that_is_none_fails_with_the_reason_and_a_traceback(
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "config.json").write_text("{}")
+    (broken / "model.safetensors").touch()
     error, log = failed(texts(4), model=str(broken))
     assert "Unrecognized model" in error
     assert len(error) < 600
