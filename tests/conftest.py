@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from ftkit.testing import ProviderAttacks
+from ftkit.testing.tally import Tally, record
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 CACHE = Path(__file__).parent.parent / ".cache"
 ATTACKS = Path(__file__).parent / "attacks"
@@ -31,3 +36,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         is_kit = isinstance(item, pytest.Function) and item.cls is not None and issubclass(item.cls, ProviderAttacks)
         if is_kit or ATTACKS in item.path.parents:
             item.add_marker("attack")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Records an attack that did not come to its own tally: one that failed, or could not be tried here."""
+    report = yield
+    unstruck = report.skipped and "strace" in str(report.longrepr)
+    if item.get_closest_marker("attack") is not None and (report.failed or unstruck):
+        became = "skipped, for want of strace" if unstruck else "failed"
+        record(Tally(f"{item.nodeid.rpartition('/')[2]}: {became}", "-", tries=0, broken=int(report.failed)))
+    return report

@@ -38,7 +38,7 @@ _SUCCESSOR = 1
 _LOST = (
     "Run the same script again: it begins a new ledger, and asks the provider for each job before it makes one. Who "
     "holds which deployment, and how long it may live, is lost with the old one: look at the provider's own list "
-    "(`ftkit deployments`), for they may cost."
+    "(`ftkit deployments PROVIDER`), for they may cost."
 )
 _NETWORK = {
     "nfs",

@@ -36,6 +36,7 @@ _INTERRUPTED = 130
 """The exit status of what Ctrl-C ended: 128 and the number of SIGINT, as shells count."""
 
 Home = Annotated[Path | None, typer.Option(help="The server's folder; one of the user's own if left out.")]
+_NOBODY_ASKED = "no account is known here, so none was asked: `ftkit deployments PROVIDER` asks one"
 Name = Annotated[str, typer.Argument(help="What the key is called.")]
 Remove = Annotated[bool, typer.Option("--remove", help="Removes it, and those of earlier versions.")]
 TorchBackend = Annotated[str | None, typer.Option(help="Which build of torch, in uv's words: cpu, cu128, auto.")]
@@ -140,7 +141,8 @@ def list_deployments(
     for each in found.deployments:
         typer.echo("\t".join(_row(each)))
     if not found.deployments:
-        typer.echo("no deployments")
+        asked = "no deployments" if found.asked or found.troubles else _NOBODY_ASKED
+        typer.echo(asked)
     for account, trouble in found.troubles.items():
         typer.echo(f"not asked: {account}: {_whole(trouble)}", err=True)
     if not found.is_whole:
@@ -173,7 +175,9 @@ def reap(
 @app.command()
 def teardown(
     job: Annotated[str, typer.Argument(help="Id of a job that has ended.")],
-    provider: Annotated[str | None, typer.Option(help="Name of its provider, or of a profile.")] = None,
+    provider: Annotated[
+        str | None, typer.Option(help="Name of its provider, or of a profile; the default profile if left out.")
+    ] = None,
 ) -> None:
     """Deletes the deployments and the files that ftkit made for a job. The job and its model stay."""
     from ftkit.client import Client
@@ -187,7 +191,7 @@ def teardown(
     for each in done.kept:
         typer.echo(f"kept\t{each.kind}\t{each.name}\t{each.reason}")
     if not (done.deployments or done.files or done.kept):
-        typer.echo("nothing is left of it but its model")
+        typer.echo("nothing to delete: no deployment and no file of it is left")
 
 
 @keys.command("create")

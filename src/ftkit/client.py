@@ -418,7 +418,7 @@ class Client:
         entry = self._ledger.job_entry(key)
         if entry is None or entry.identity != self.identity():
             message = f"the ledger has no request {key!r} of this account"
-            raise NotFoundError(message, provider=self._provider.name)
+            raise NotFoundError(message, provider=self._provider.name, hint="client.unclear() names what is open.")
         return self._once().settle(entry, job_id)
 
     # -- waiting -------------------------------------------------------------------------------------------------

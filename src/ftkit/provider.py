@@ -85,7 +85,10 @@ class Provider(Protocol):
         ...
 
     def upload(self, path: Path, key: str) -> TrainingFile:
-        """Sends a file that was written in the layout that `rules` names.
+        """Sends a file that was written in the layout that `rules` names; once for the same key.
+
+        Who died after sending it has not written that down. So look first for what was sent under the key, where the
+        vendor lists files and keeps a name, a label or metadata that the key can go into.
 
         Args:
             path: The file.

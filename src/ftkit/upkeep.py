@@ -32,11 +32,13 @@ class Found:
     Attributes:
         deployments: All deployments; those of an account that could not be asked, as the ledger has them.
         troubles: What could not be asked, and why, by account.
+        asked: The accounts that could be asked.
         is_whole: Whether the account that was named could be asked, where one was.
     """
 
     deployments: list[Deployment] = field(default_factory=list["Deployment"])
     troubles: dict[str, FtkitError] = field(default_factory=dict[str, FtkitError])
+    asked: list[str] = field(default_factory=list[str])
     is_whole: bool = True
 
 
@@ -126,6 +128,7 @@ class Upkeep:
         """Adds what stands in an account; what the ledger knows of it, where it cannot be asked."""
         try:
             found.deployments.extend(opened().list_deployments())
+            found.asked.append(identity)
         except FtkitError as error:
             found.troubles[identity] = error
             found.deployments.extend(unseen(entry, NOT_ASKED, error.message) for entry in entries)

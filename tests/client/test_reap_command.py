@@ -67,6 +67,9 @@ def _opened(made: Mapping[str, Standing], name: str) -> Standing:
     return made[name]
 
 
+NOBODY_ASKED = "no account is known here, so none was asked: `ftkit deployments PROVIDER` asks one"
+
+
 def run(*arguments: str) -> tuple[int, list[list[str]], str]:
     done = CliRunner().invoke(app, arguments)
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
@@ -74,7 +77,7 @@ def run(*arguments: str) -> tuple[int, list[list[str]], str]:
 
 
 def test_nothing_anywhere_is_said() -> None:
-    assert run("deployments") == (0, [["no deployments"]], "")
+    assert run("deployments") == (0, [[NOBODY_ASKED]], "")
     assert run("reap") == (0, [["nothing is due"]], "")
 
 
@@ -162,7 +165,7 @@ def test_the_default_profile_is_asked_where_none_is_named(
     accounts: dict[str, Standing], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     accounts["two"].vendor.create_deployment("theirs", "base")
-    assert run("deployments")[1] == [["no deployments"]]
+    assert run("deployments")[1] == [[NOBODY_ASKED]]
     monkeypatch.setenv("FTKIT_PROFILE", "two")
     assert [row[0] for row in run("deployments")[1]] == ["theirs"]
 
@@ -232,5 +235,5 @@ def test_another_process_lists_and_reaps_what_this_one_made(home: Path, tmp_path
     [line] = told("deployments")
     assert line.split("\t")[3:] == ["0 USD/h", line.split("\t")[4], "ftjob-1", identity]
     assert told("reap") == [f"deleted\tmine\t{identity}"]
-    assert told("deployments") == ["no deployments"]
+    assert told("deployments") == [NOBODY_ASKED]
     assert not place.exists()

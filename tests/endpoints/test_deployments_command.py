@@ -23,7 +23,7 @@ def told(*arguments: str) -> tuple[int, str]:
 
 def test_it_tells_age_price_and_what_is_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FTKIT_HOME", str(tmp_path))
-    assert told() == (0, "no deployments\n")
+    assert told("huggingface") == (0, "no deployments\n")
     for name, age in (("young", timedelta(seconds=75)), ("old", timedelta(days=2, hours=3))):
         place = tmp_path / "huggingface" / "deployments" / name
         place.mkdir(parents=True)

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
 import pytest
 from pydantic import BaseModel
 
-from ftkit.errors import ConflictError, NotFoundError, ProviderUnavailableError, UnclearOutcomeError
+from ftkit.errors import ConfigurationError, ConflictError, NotFoundError, ProviderUnavailableError, UnclearOutcomeError
 from ftkit.methods import Method
 from ftkit.models import (
     ChatChunk,
@@ -506,10 +506,15 @@ class ProviderConformance(ProviderHooks, kit=True):
         must(isinstance(error, ConflictError), f"a taken name must be a ConflictError, and came as {error!r}")
 
     def test_delete_deployment(self, provider: Provider, witness: Witness, tmp_path: Path) -> None:
-        """A deleted deployment is gone, deleting it again is no error, and its model is still there."""
+        """A deleted deployment is gone, once and for all, and nothing else is: neither its model nor another one."""
         deploys = _able(provider, Deploys)
         job = self._succeeded(provider, witness, tmp_path)
         deploys.deploy(job, "ftkit-kit", self.deploy_options())
+        for strange in rules.STRANGE_IDS:
+            error = rules.error_of(functools.partial(deploys.delete_deployment, strange), "delete_deployment")
+            harmless = isinstance(error, NotFoundError | ConfigurationError | None)
+            must(harmless, f"deleting {strange[:20]!r}, which never was, must be no error, and is {error!r}")
+        must(deploys.get_deployment("ftkit-kit").status not in _GONE, "a strange name deleted what has another")
         for _ in range(2):
             error = rules.error_of(lambda: deploys.delete_deployment("ftkit-kit"), "delete_deployment")
             must(error is None, f"deleting a deployment that is gone must be no error, and is {error!r}")

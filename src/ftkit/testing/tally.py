@@ -1,7 +1,7 @@
 """What an attack came to, one line each; `python -m ftkit.testing.tally FILE` prints the table.
 
 Tests record their tallies when FTKIT_CHAOS_REPORT names a file, as `make chaos` does. The table's last line sums it
-up, and the exit code is 1 if anything was paid twice, lost, or seen.
+up, and the exit code is 1 if anything was paid twice, lost, seen, or otherwise broken; 2 if there is no such file.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ class Tally:
         made: How many there are. More than `wanted` means that something was paid twice.
         lost: How many of those that were paid came back to nobody.
         secrets: How often a secret was seen where none may be.
+        broken: How many tries broke a promise: these, and whatever else an attack looks at.
     """
 
     attack: str
@@ -44,6 +45,7 @@ class Tally:
     made: int = 0
     lost: int = 0
     secrets: int = 0
+    broken: int = 0
 
 
 def record(tally: Tally) -> None:
@@ -70,7 +72,7 @@ def table(tallies: Iterable[Tally]) -> str:
     tallies = sorted(tallies, key=lambda t: (t.attack, t.provider))
     numbers = [[str(value) for value in asdict(tally).values()] for tally in tallies]
     rows = [[f"jobs {n}" if n in {"wanted", "made", "lost"} else n for n in (f.name for f in fields(Tally))], *numbers]
-    rows[0][-1] = "secrets seen"
+    rows[0][-2:] = ["secrets seen", "tries broken"]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines.insert(1, "  ".join("-" * width for width in widths))
@@ -81,22 +83,47 @@ def summary(tallies: Iterable[Tally]) -> str:
     """Returns the one line that says what all attacks came to."""
     tallies = list(tallies)
     twice = sum(max(0, tally.made - tally.wanted) for tally in tallies)
-    tries, lost, seen = (sum(getattr(tally, name) for tally in tallies) for name in ("tries", "lost", "secrets"))
-    return f"{len(tallies)} attacks, {tries} tries: {twice} jobs paid twice, {lost} lost, {seen} secrets seen."
+    names = ("tries", "lost", "secrets", "broken")
+    tries, lost, seen, broken = (sum(getattr(tally, name) for tally in tallies) for name in names)
+    came = f"{twice} jobs paid twice, {lost} lost, {seen} secrets seen, {broken} tries broken"
+    return f"{len(tallies)} attacks, {tries} tries: {came}."
 
 
 def is_clean(tallies: Iterable[Tally]) -> bool:
-    """Whether nothing was paid twice, lost or seen, and everything that was wanted was made."""
-    return all(tally.made == tally.wanted and not tally.lost and not tally.secrets for tally in tallies)
+    """Whether nothing was paid twice, lost, seen or broken, and everything that was wanted was made."""
+    return all(t.made == t.wanted and not (t.lost or t.secrets or t.broken) for t in tallies)
 
 
-def main(path: str) -> int:
-    """Prints the table of a file of tallies."""
-    lines = Path(path).read_text(encoding="utf-8").splitlines()
-    tallies = [Tally(**json.loads(line)) for line in lines]
+def read(path: Path) -> list[Tally]:
+    """Reads a file of tallies.
+
+    Raises:
+        ValueError: A line of it is none; or there is none at all.
+    """
+    tallies: list[Tally] = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            tallies.append(Tally(**json.loads(line)))
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{path}, line {number}: this is no tally ({error})") from error
+    if not tallies:
+        raise ValueError(f"{path}: nothing was recorded; run the attacks with {REPORT}={path}")
+    return tallies
+
+
+def main(arguments: list[str]) -> int:
+    """Prints the table of a file of tallies, and returns the exit code."""
+    if len(arguments) != 1 or arguments[0].startswith("-"):
+        print("usage: python -m ftkit.testing.tally FILE", file=sys.stderr)  # noqa: T201 - a program
+        return 2
+    try:
+        tallies = read(Path(arguments[0]))
+    except (OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201 - likewise
+        return 2
     print(table(tallies))  # noqa: T201 - it is what this program is for
-    return 0 if tallies and is_clean(tallies) else 1
+    return 0 if is_clean(tallies) else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(sys.argv[1:]))

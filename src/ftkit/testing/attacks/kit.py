@@ -384,7 +384,8 @@ class _Count:
     def tell(self) -> None:
         """Records the tally, and raises what was broken."""
         lost = sum("the script ended with" in text for text in self._broken)
-        record(Tally(self._attack, self._provider.name, self._tries, self._tries, self._made, lost))
+        told = Tally(self._attack, self._provider.name, self._tries, self._tries, self._made, lost)
+        record(replace(told, broken=len(self._broken)))
         must(self._tries, "nothing was tried")
         must(not self._broken, f"{len(self._broken)} of {self._tries} tries broke the promise: {self._broken[:5]}")
 

@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -105,8 +105,9 @@ class Process:
         return self._process.is_alive()
 
     def kill(self) -> None:
-        """Kills it, as kill -9 does."""
-        os.kill(self.pid, signal.SIGKILL)
+        """Kills it, as kill -9 does, unless it has ended already."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
 
     def end(self) -> Outcome:
         """Waits for its end, and returns what became of it."""

@@ -68,7 +68,11 @@ _SPOILT: dict[Spoil, tuple[int, str, bytes]] = {
     Spoil.WRONG: (200, "application/json", b'{"id": null, "object": 42, "data": "none"}'),
 }
 _HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "host", "accept-encoding"}
-_PAGING = {"after", "limit", "cursor", "page", "p", "api-version"}
+_PAGING = {
+    *("limit", "after", "before", "starting_after", "cursor", "offset", "page", "p"),
+    *("page_size", "page_token", "pagetoken", "next_token", "api-version"),
+}
+"""What of a query is no filter."""
 
 
 class Wire:
@@ -181,7 +185,7 @@ class Wire:
         if method != "GET" or not (self.unfiltered or self.page):
             return path
         query = parse_qsl(url.query, keep_blank_values=True)
-        query = [(name, value) for name, value in query if not self.unfiltered or name in _PAGING]
+        query = [(name, value) for name, value in query if not self.unfiltered or name.lower() in _PAGING]
         if self.page and any(name == "limit" for name, _ in query):
             query = [(name, str(self.page) if name == "limit" else value) for name, value in query]
         return url._replace(query=urlencode(query)).geturl()
