@@ -93,5 +93,6 @@ class TestAzure(AzureUnderAttack):
 class TestAzureDated(AzureUnderAttack):
     """In the dated dialect nothing can be written on a job: it is known by what was asked for."""
 
+    called = "azure, dated dialect"
     made_at = staticmethod(dated_azure_at)
     sample = 10

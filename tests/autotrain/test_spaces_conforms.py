@@ -121,6 +121,7 @@ class TestAutoTrainSpaces(SpacesHooks, ProviderConformance):
 
 
 class TestAutoTrainSpacesUnderAttack(SpacesHooks, ProviderAttacks):
+    called: ClassVar[str] = "autotrain, spaces"
     sample: ClassVar[int] = 6
     orders: ClassVar[int] = 2
 

@@ -127,6 +127,7 @@ class TestHuggingFaceJobs(JobsHooks, ProviderConformance):
 
 
 class TestHuggingFaceJobsUnderAttack(JobsHooks, ProviderAttacks):
+    called: ClassVar[str] = "huggingface, jobs"
     sample: ClassVar[int] = 6
     orders: ClassVar[int] = 5
     deploy_sample: ClassVar[int] = 2

@@ -58,6 +58,7 @@ class ProviderAttacks(ProviderHooks, kit=True):
     """The attacks. Subclass it as `TestSomething`.
 
     Attributes:
+        called: What the provider is called in the table; its name if empty.
         ledger: The kind of ledger that is attacked.
         crowd: How many processes ask for the same at once.
         sample: At how many points a process is killed while it makes a job, where not all are tried.
@@ -65,6 +66,7 @@ class ProviderAttacks(ProviderHooks, kit=True):
         orders: How many orders of 25 steps are played; ten times as many in chaos.
     """
 
+    called: ClassVar[str] = ""
     ledger: ClassVar[type[Ledger]] = Ledger
     crowd: ClassVar[int] = 20
     sample: ClassVar[int] = SAMPLE
@@ -107,7 +109,7 @@ class ProviderAttacks(ProviderHooks, kit=True):
         errands = functools.partial(self._errand, provider, tmp_path)
         found = self._points(errands(0))
         tries = [found[n - 1] for n in points(len(found), self.sample)]
-        count = _Count("kill -9 while creating", provider, witness)
+        count = _Count("kill -9 while creating", self.called or provider.name, witness)
         for n, point in enumerate(tries, start=1):
             errand = errands(n)
             with count.one_job(f"killed before {point.text}"):
@@ -124,7 +126,7 @@ class ProviderAttacks(ProviderHooks, kit=True):
         found = self._points(first)
         provider.delete_deployment(self._came(processes.run(first)))
         tries = [found[n - 1] for n in points(len(found), self.deploy_sample)]
-        count = _Count("kill -9 while deploying", provider, witness)
+        count = _Count("kill -9 while deploying", self.called or provider.name, witness)
         for n, point in enumerate(tries, start=1):
             errand = self._deploying(provider, witness, tmp_path, n)
             with count.one_deployment(
@@ -138,7 +140,7 @@ class ProviderAttacks(ProviderHooks, kit=True):
     def test_lost_replies(self, provider: Provider, witness: Witness, tmp_path: Path) -> None:
         """Lost replies to k = 1..4 runs in a row, in all forms, with no answer to any question after: one job."""
         ways = [(spoil, k) for k in range(1, 5) for spoil in Spoil]
-        count = _Count("lost replies", provider, witness)
+        count = _Count("lost replies", self.called or provider.name, witness)
         with self._line() as wire:
             for n in points(len(ways), len(Spoil)):
                 spoil, k = ways[n - 1]
@@ -155,7 +157,7 @@ class ProviderAttacks(ProviderHooks, kit=True):
     def test_many_at_once(self, provider: Provider, witness: Witness, tmp_path: Path) -> None:
         """Many processes with the same request at the same moment: one job, and all get it."""
         errand = self._errand(provider, tmp_path, 0)
-        count = _Count(f"{self.crowd} processes at once", provider, witness)
+        count = _Count(f"{self.crowd} processes at once", self.called or provider.name, witness)
         with count.one_job("many at once"):
             came = [self._came(outcome) for outcome in processes.run_together([errand] * self.crowd)]
             must(len(set(came)) == 1, f"{self.crowd} processes got {len(set(came))} jobs")
@@ -167,7 +169,7 @@ class ProviderAttacks(ProviderHooks, kit=True):
         """A process dies in the middle of its create, while others wait for it: they go on at once, with one job."""
         errands = functools.partial(self._errand, provider, tmp_path)
         found = self._points(errands(0))
-        count = _Count("the claim's holder dies", provider, witness)
+        count = _Count("the claim's holder dies", self.called or provider.name, witness)
         for n, share in enumerate((0.6, 0.75, 0.9), start=1):
             point, errand = found[int(share * len(found))], errands(n)
             with count.one_job(f"stopped and killed before {point.text}"):
@@ -186,7 +188,7 @@ class ProviderAttacks(ProviderHooks, kit=True):
         """The same request from a machine whose ledger is empty: the same job."""
         errand = self._errand(provider, tmp_path, 0)
         other = self._errand(provider, tmp_path, 0, home="another-machine")
-        count = _Count("the same from an empty ledger", provider, witness)
+        count = _Count("the same from an empty ledger", self.called or provider.name, witness)
         with count.one_job("from an empty ledger"):
             came = [self._came(processes.run(each)) for each in (errand, other)]
             must(came[0] == came[1], "a machine with an empty ledger got another job")
@@ -196,7 +198,7 @@ class ProviderAttacks(ProviderHooks, kit=True):
 
     def test_lists_that_lag(self, provider: Provider, witness: Witness, tmp_path: Path) -> None:
         """A list that lags, comes in pages of one, and pays no heed to filters, among the jobs of others: one job."""
-        count = _Count("lagging, paged, unfiltered lists", provider, witness)
+        count = _Count("lagging, paged, unfiltered lists", self.called or provider.name, witness)
         with self._line() as wire:
             wire.lag_s, wire.page, wire.unfiltered = 0.8 * _LAG_S, 1, True
             for n in range(3):
@@ -214,7 +216,7 @@ class ProviderAttacks(ProviderHooks, kit=True):
 
     def test_storms(self, provider: Provider, witness: Witness, tmp_path: Path) -> None:
         """429 and 503 to 10 % .. 90 % of all requests, with every form of Retry-After: an end in time, one job."""
-        count = _Count("storms of 429 and 503", provider, witness)
+        count = _Count("storms of 429 and 503", self.called or provider.name, witness)
         with self._line() as wire:
             quiet = self._quiet_requests(provider, wire, tmp_path)
             for n, share in enumerate((0.1, 0.3, 0.5, 0.7, 0.9), start=1):
@@ -240,7 +242,7 @@ class ProviderAttacks(ProviderHooks, kit=True):
         examples = self.orders * (10 if in_chaos() else 1)
         counted = play(scene, examples)
         must(counted.steps, "no job was asked for")
-        record(Tally("any order of steps", provider.name, counted.steps, counted.wanted, counted.made))
+        record(Tally("any order of steps", self.called or provider.name, counted.steps, counted.wanted, counted.made))
 
     # -- inside --------------------------------------------------------------------------------------------------
 
@@ -352,7 +354,7 @@ class ProviderAttacks(ProviderHooks, kit=True):
 class _Count:
     """Counts what the tries of one attack have made at the vendor's."""
 
-    def __init__(self, attack: str, provider: Provider, witness: Witness) -> None:
+    def __init__(self, attack: str, provider: str, witness: Witness) -> None:
         self.came = ""
         self._attack = attack
         self._provider = provider
@@ -384,7 +386,7 @@ class _Count:
     def tell(self) -> None:
         """Records the tally, and raises what was broken."""
         lost = sum("the script ended with" in text for text in self._broken)
-        told = Tally(self._attack, self._provider.name, self._tries, self._tries, self._made, lost)
+        told = Tally(self._attack, self._provider, self._tries, self._tries, self._made, lost)
         record(replace(told, broken=len(self._broken)))
         must(self._tries, "nothing was tried")
         must(not self._broken, f"{len(self._broken)} of {self._tries} tries broke the promise: {self._broken[:5]}")
