@@ -31,11 +31,17 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks the attacks: those of the kit, and all that lie in their folder."""
+    """Marks the attacks: those of the kit, and all that lie in their folder.
+
+    What a class names in `only_full` is part of `make full` and `make chaos` alone: it is slow there, and what it would
+    find is found on another provider as well.
+    """
     for item in items:
         is_kit = isinstance(item, pytest.Function) and item.cls is not None and issubclass(item.cls, ProviderAttacks)
         if is_kit or ATTACKS in item.path.parents:
             item.add_marker("attack")
+        if is_kit and item.name in getattr(item.cls, "only_full", ()):
+            item.add_marker("full")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -77,9 +77,10 @@ class LocalConformance(LocalHooks, ProviderConformance):
 class LocalUnderAttack(LocalHooks, ProviderAttacks):
     """The attacks. There is no line to break: what a create reaches is a folder, and a process that it starts."""
 
-    sample = 12
+    sample = 10
     deploy_sample = 2  # each starts a server that loads a model
     orders = 5  # each job is a process
+    only_full: ClassVar = {"test_killed_while_deploying"}
 
     def tidy(self, provider: Provider, job_id: str) -> None:
         del provider

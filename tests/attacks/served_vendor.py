@@ -55,9 +55,13 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         headers = dict(self.headers.items())
         request = httpx2.Request(self.command, f"http://{self.vendor.host}{self.path}", headers=headers, content=body)
-        with self.lock:
-            response = self.vendor.handle(request)
-            content = response.read()
+        try:
+            with self.lock:
+                response = self.vendor.handle(request)
+                content = response.read()
+        except httpx2.TransportError:  # the vendor was told to lose its reply
+            self.close_connection = True
+            return
         self.send_response_only(response.status_code)
         for name in ("content-type", "x-request-id", "openai-organization"):
             if name in response.headers:

@@ -128,6 +128,7 @@ class TestHuggingFaceJobs(JobsHooks, ProviderConformance):
 
 class TestHuggingFaceJobsUnderAttack(JobsHooks, ProviderAttacks):
     called: ClassVar[str] = "huggingface, jobs"
+    only_full: ClassVar = {"test_killed_while_deploying", "test_lost_replies", "test_storms", "test_many_at_once"}
     sample: ClassVar[int] = 6
     orders: ClassVar[int] = 5
     deploy_sample: ClassVar[int] = 2

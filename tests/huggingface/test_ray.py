@@ -84,7 +84,11 @@ class Family:
     def listening(self) -> set[str]:
         """To whom Ray listens. torch's own meeting point, in the first worker, is open to all, as it is everywhere."""
         of_ray = set(self.left()) - set(self.workers)
-        found = [c.laddr.ip for p in of_ray for c in p.net_connections("tcp") if c.status == psutil.CONN_LISTEN]
+        found: list[str] = []
+        for process in of_ray:
+            with suppress(psutil.NoSuchProcess):  # a worker was killed, and those that served it end as we look
+                connections = process.net_connections("tcp")
+                found += [each.laddr.ip for each in connections if each.status == psutil.CONN_LISTEN]
         return {ip.removeprefix("::ffff:") for ip in found}
 
     def left(self) -> list[psutil.Process]:

@@ -10,8 +10,9 @@ from ftkit.datasets import _limits
 
 _CHUNK = 64 * 1024
 _BLANKS = re.compile(rb"[ \t\r\n]*+")
-# possessive, so that they remember no way back, however long the text is
-_NO_BRACKET = re.compile(rb'(?:[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
+# Possessive, so that they remember no way back, however long the text is; but for the outermost group of the first one,
+# whose strings a possessive one matches wrongly before Python 3.11.5 (CPython issue 106052).
+_NO_BRACKET = re.compile(rb'(?:[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+")*', re.DOTALL)
 _IN_STRING = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
 _OPENING, _CLOSING = {b"[", b"{"}, {b"]", b"}"}
 _AFTER_WORD = re.compile(rb"[ \t\r\n,\]}]")

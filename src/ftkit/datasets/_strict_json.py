@@ -15,10 +15,13 @@ from ftkit.datasets._values import named, repeated
 BLANK = " \t\r\n"
 """What JSON counts as white space."""
 _NOT_BLANK = re.compile(r"[^ \t\r\n]")
-# possessive, so that they remember no way back, however long the text is
-_NO_BRACKET = re.compile(r'(?:[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
+# Possessive, so that they remember no way back, however long the text is; but for the outermost group of the first one,
+# whose strings a possessive one matches wrongly before Python 3.11.5 (CPython issue 106052).
+_NO_BRACKET = re.compile(r'(?:[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+")*', re.DOTALL)
 _PART = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{,]', re.DOTALL)
 _PAIR = re.compile(r"\\u[dD][89abAB]")
+_WINDOW = 1 << 16
+"""Characters that are looked through at once: the way back through them, string by string, takes memory."""
 _SURELY_EXACT = 15
 """Digits of a number that every float keeps."""
 _SMALLEST_NORMAL = 2.3e-308
@@ -139,10 +142,14 @@ def _too_much(text: str) -> Flaw | None:
 def _is_too_deep(text: str) -> bool:
     depth = at = 0
     while True:
-        between = _NO_BRACKET.match(text, at)
+        between = _NO_BRACKET.match(text, at, at + _WINDOW)
         at = between.end() if between else at
         if at >= len(text):
             return False
+        if text[at] == '"':  # a string that goes on beyond the window
+            string = _PART.match(text, at)
+            at = string.end() if string else at + 1
+            continue
         depth += (text[at] in "[{") - (text[at] in "]}")
         if depth > _limits.DEEPEST:
             return True
