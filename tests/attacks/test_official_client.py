@@ -39,10 +39,10 @@ def line(vendor: ServedVendor) -> Generator[Wire]:
 
 
 def test_the_official_client_makes_three_jobs_of_one(vendor: ServedVendor, line: Wire) -> None:
-    client = OpenAI(api_key=KEY, base_url=f"{line.url}/v1")
-    file = client.files.create(file=("train.jsonl", b"{}"), purpose="fine-tune")
     method: Any = {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 2}}}
-    job = client.fine_tuning.jobs.create(model=MODEL, training_file=file.id, method=method)
+    with OpenAI(api_key=KEY, base_url=f"{line.url}/v1") as client:
+        file = client.files.create(file=("train.jsonl", b"{}"), purpose="fine-tune")
+        job = client.fine_tuning.jobs.create(model=MODEL, training_file=file.id, method=method)
     assert job.id in vendor.vendor.jobs
     assert (len(vendor.vendor.jobs), line.posts) == (3, 3)
 
@@ -51,9 +51,11 @@ def test_ftkit_makes_one(vendor: ServedVendor, line: Wire, tmp_path: Path) -> No
     data = tmp_path / "train.jsonl"
     row = '{"messages": [{"role": "user", "content": "1?"}, {"role": "assistant", "content": "1."}]}\n'
     data.write_text(row * 10)
-    client = Client(openai_at(line.url), ledger=Ledger(tmp_path / "ledger"))
+    provider = openai_at(line.url)
+    client = Client(provider, ledger=Ledger(tmp_path / "ledger"))
     run = partial(client.fine_tune, MODEL, data, method=Supervised(n_epochs=2), wait=False)
     jobs = {run().id for _ in range(3)}
+    provider._line.client.close()
     assert jobs == set(vendor.vendor.jobs)
     assert (len(vendor.vendor.jobs), line.posts) == (1, 1)
     record(Tally("two lost replies, where the official client pays 3", "openai", 3, 1, len(vendor.vendor.jobs)))
