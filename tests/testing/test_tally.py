@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftkit.testing.tally import REPORT, Tally, is_clean, main, points, record, table
+from ftkit.testing.tally import REPORT, Tally, is_clean, main, merged, points, record, table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +17,12 @@ GOOD = Tally("kill -9 while creating", "openai", tries=20, wanted=20, made=20)
 def test_the_last_line_sums_it_up() -> None:
     lines = table([GOOD, Tally("lost replies", "azure", 7, 7, 9, lost=1, secrets=2, broken=3)]).splitlines()
     assert lines[0].split("  ")[0] == "attack"
-    assert lines[-1] == "2 attacks, 27 tries: 2 jobs paid twice, 1 lost, 2 secrets seen, 3 tries broken."
+    assert lines[-1] == "2 attacks on 2 targets, 27 tries: 2 jobs paid twice, 1 lost, 2 secrets seen, 3 tries broken."
+
+
+def test_what_several_tests_tell_of_one_attack_is_one_line() -> None:
+    other = Tally(GOOD.attack, "azure", tries=1, wanted=1, made=1)
+    assert merged([GOOD, other, GOOD]) == [other, Tally(GOOD.attack, "openai", tries=40, wanted=40, made=40)]
 
 
 @pytest.mark.parametrize("wrong", [{"made": 21}, {"made": 19}, {"lost": 1}, {"secrets": 1}, {"broken": 1}])
@@ -35,7 +40,7 @@ def test_what_is_recorded_is_printed(
     monkeypatch.setenv(REPORT, str(report))
     record(GOOD)
     assert main([str(report)]) == 0
-    assert "1 attacks, 20 tries" in capsys.readouterr().out
+    assert "1 attacks on 1 targets, 20 tries" in capsys.readouterr().out
     record(Tally("lost replies", "openai", 1, 1, 2))
     assert main([str(report)]) == 1
 

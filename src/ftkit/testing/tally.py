@@ -68,8 +68,8 @@ def points(total: int, sample: int = SAMPLE) -> list[int]:
 
 
 def table(tallies: Iterable[Tally]) -> str:
-    """Returns the table as text; its last line sums it up."""
-    tallies = sorted(tallies, key=lambda t: (t.attack, t.provider))
+    """Returns the table as text, a line for each attack on each provider; its last line sums it up."""
+    tallies = merged(tallies)
     numbers = [[str(value) for value in asdict(tally).values()] for tally in tallies]
     rows = [[f"jobs {n}" if n in {"wanted", "made", "lost"} else n for n in (f.name for f in fields(Tally))], *numbers]
     rows[0][-2:] = ["secrets seen", "tries broken"]
@@ -79,6 +79,17 @@ def table(tallies: Iterable[Tally]) -> str:
     return "\n".join([*lines, "", summary(tallies)])
 
 
+def merged(tallies: Iterable[Tally]) -> list[Tally]:
+    """Returns one tally for each attack on each provider, in order: what several tests have told of it is added up."""
+    sums: dict[tuple[str, str], Tally] = {}
+    numbers = [f.name for f in fields(Tally)][2:]
+    for told in tallies:
+        key = (told.attack, told.provider)
+        before = sums.get(key, Tally(*key, tries=0))
+        sums[key] = Tally(*key, **{name: getattr(before, name) + getattr(told, name) for name in numbers})
+    return [sums[key] for key in sorted(sums)]
+
+
 def summary(tallies: Iterable[Tally]) -> str:
     """Returns the one line that says what all attacks came to."""
     tallies = list(tallies)
@@ -86,7 +97,8 @@ def summary(tallies: Iterable[Tally]) -> str:
     names = ("tries", "lost", "secrets", "broken")
     tries, lost, seen, broken = (sum(getattr(tally, name) for tally in tallies) for name in names)
     came = f"{twice} jobs paid twice, {lost} lost, {seen} secrets seen, {broken} tries broken"
-    return f"{len(tallies)} attacks, {tries} tries: {came}."
+    attacks = len({tally.attack for tally in tallies})
+    return f"{attacks} attacks on {len(tallies)} targets, {tries} tries: {came}."
 
 
 def is_clean(tallies: Iterable[Tally]) -> bool:
