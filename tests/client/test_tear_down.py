@@ -339,7 +339,7 @@ def test_the_command_tells_what_went_and_what_stayed(
     gone = [f"deleted\tfile\t{each}" for each in (job.training_file, job.validation_file)]
     assert told() == ["deleted\tdeployment\tmine", *gone, f"kept\tdeployment\tby-hand\t{why}"]
     vendor.delete_deployment("by-hand")
-    assert told() == ["nothing is left of it but its model"]
+    assert told() == ["nothing to delete: no deployment and no file of it is left"]
     vendor.advance(job.id, "running")
     refused = CliRunner().invoke(app, ["teardown", job.id, "--provider", "huggingface"])
     assert (refused.exit_code, "may be needed yet" in refused.output) == (1, True)
