@@ -230,7 +230,8 @@ def request_of(**fields: Any) -> JobRequest:
 
 def _without_keys(request: JobRequest) -> JobRequest:
     """Refuses what seems to be a key: what is asked for is written down, here and at the provider's."""
-    place = next((at for at, value in values_in(request.provider_options) if _seems_key(at, value)), None)
+    values = ((".".join(names), value) for names, value in values_in(request.provider_options))
+    place = next((at for at, value in values if _seems_key(at, value)), None)
     if place is not None:
         message = f"provider_options.{place} looks like a secret, and what is asked for is written down"
         raise ConfigurationError(message, hint="Take it out; keys come from the vendor's own environment variables.")

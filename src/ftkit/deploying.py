@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("ftkit")
 
 Target = FineTuningJob | Checkpoint | str
-_GONE = {DeploymentStatus.DELETED, DeploymentStatus.DELETING}
 _BUSY_S = 5.0
 """How long `reap` waits for a deployment that somebody is busy with, in seconds, before it leaves it for next time."""
 _LATE = timedelta(hours=1)
@@ -130,7 +129,7 @@ class Deployer:
         found = [self._complete(each, known.pop(each.name, None)) for each in read(self._provider.list_deployments)]
         for entry in known.values():
             there = self._look(entry.name)  # a list may lag
-            if there is not None and there.status not in _GONE:
+            if there is not None and not there.status.is_gone:
                 found.append(self._complete(there, entry))
             elif entry.state is State.INTENDED:
                 found.append(unseen(entry, "asked for, not known to be up"))
@@ -155,7 +154,7 @@ class Deployer:
         kept: list[Kept] = []
         failed: dict[str, FtkitError] = {}
         listed = read(self._provider.list_deployments)
-        served = {each.name: each.source for each in listed if each.status not in _GONE}
+        served = {each.name: each.source for each in listed if not each.status.is_gone}
         asked = [each.name for each in self._ledger.deployments(self._identity) if each.source in sources]
         for name in dict.fromkeys([*asked, *(name for name, source in served.items() if source in sources)]):
             try:
@@ -300,7 +299,7 @@ class Deployer:
 
     def _stands(self, name: str) -> bool:
         found = self._look(name)
-        return found is not None and found.status not in _GONE
+        return found is not None and not found.status.is_gone
 
     def _delete_if_unused(self, name: str) -> None:
         entry = self._entry(name)

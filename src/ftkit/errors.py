@@ -61,8 +61,8 @@ class FtkitError(Exception):
     """
 
     def __init__(self, message: str = "", *, hint: str | None = None) -> None:
-        super().__init__(without_keys(message))
         self.message = without_keys(message)
+        super().__init__(self.message)
         self.hint = without_keys(hint) if hint else hint
 
     def __str__(self) -> str:

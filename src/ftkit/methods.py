@@ -58,16 +58,15 @@ def names_secret(name: str) -> bool:
     return _SECRET.search(_HUMP.sub("_", name)) is not None
 
 
-def values_in(value: object, path: str = "") -> Iterator[tuple[str, object]]:
-    """Yields all values in JSON-like data, however deep, each with the names on the way to it, joined by dots."""
+def values_in(value: object, names: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
+    """Yields all values in JSON-like data, however deep, each before what is in it, with the names on the way to it."""
+    yield names, value
     if isinstance(value, Mapping):
         for name, inner in cast("Mapping[str, object]", value).items():
-            yield from values_in(inner, f"{path}.{name}" if path else str(name))
+            yield from values_in(inner, (*names, str(name)))
     elif isinstance(value, list | tuple):
         for inner in cast("Sequence[object]", value):
-            yield from values_in(inner, path)
-    else:
-        yield path, value
+            yield from values_in(inner, names)
 
 
 def explain(model: type[BaseModel], error: ValidationError, noun: str) -> str:

@@ -403,6 +403,11 @@ class DeploymentStatus(StrEnum):
     DELETED = "deleted"
     UNKNOWN = "unknown"
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether it is deleted, or about to be."""
+        return self in {DeploymentStatus.DELETED, DeploymentStatus.DELETING}
+
 
 class Deployment(Noun):
     """A model that can be asked.

@@ -35,7 +35,7 @@ from ftkit.errors import (
 from ftkit.keys import attempt_key, base_of, job_key
 from ftkit.ledger import State
 from ftkit.models import FineTuningJob, JobRequest, JobStatus
-from ftkit.provider import DEFAULT_SETTLE_S, Pauses, Provider, Settles
+from ftkit.provider import Pauses, Provider, settle_s_of
 from ftkit.retrying import read
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Once:
         self._provider = provider
         self._identity = identity
         self._ledger = ledger
-        self._settle_s = provider.settle_s if isinstance(provider, Settles) else DEFAULT_SETTLE_S
+        self._settle_s = settle_s_of(provider)
 
     def create(
         self,

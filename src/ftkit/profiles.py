@@ -30,7 +30,7 @@ from pydantic import Field, ValidationError
 
 from ftkit.errors import ConfigurationError, UnknownProviderError, looks_secret
 from ftkit.home import config_folder
-from ftkit.methods import Settings, explain, names_secret, near
+from ftkit.methods import Settings, explain, names_secret, near, values_in
 from ftkit.providers._secrets import forgetful
 from ftkit.registry import provider_names
 
@@ -232,16 +232,8 @@ def _validated(where: str, table: object) -> Profile:
     raise ConfigurationError(message)  # alone, likewise
 
 
-def _secrets(value: object, path: str = "") -> Iterator[str]:
+def _secrets(table: object) -> Iterator[str]:
     """Yields where a secret seems to be, however deep: by the name of the option, or by what keys look like."""
-    if isinstance(value, dict):
-        for name, inner in cast("dict[str, object]", value).items():
-            below = f"{path}.{name}" if path else name
-            if names_secret(name):
-                yield below
-            yield from _secrets(inner, below)
-    elif isinstance(value, list):
-        for inner in cast("list[object]", value):
-            yield from _secrets(inner, path)
-    elif isinstance(value, str) and looks_secret(value):
-        yield path
+    for names, value in values_in(table):
+        if (names and names_secret(names[-1])) or (isinstance(value, str) and looks_secret(value)):
+            yield ".".join(names)

@@ -362,6 +362,11 @@ ABILITIES: Mapping[type, str] = {
 """All optional abilities, in the order in which they are told, with what one can do who has them."""
 
 
+def settle_s_of(provider: object) -> float:
+    """Returns how long a new job may be missing from a provider's list, in seconds: as it says, or ten."""
+    return provider.settle_s if isinstance(provider, Settles) else DEFAULT_SETTLE_S
+
+
 def abilities(provider: object) -> frozenset[str]:
     """Returns the names of the abilities that a provider has."""
     return frozenset(ability.__name__ for ability in ABILITIES if isinstance(provider, ability))

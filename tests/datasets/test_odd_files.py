@@ -202,7 +202,7 @@ def test_a_row_without_an_end_does_not_fill_the_memory(
     tracemalloc.stop()
     del rows
     assert first.problem is not None
-    assert most < 60 * short_rows  # 4.4 MB of them: the way back through one piece of 64 KiB, string by string
+    assert most < 30 * short_rows
 
 
 # -- what is printed ---------------------------------------------------------------------------------------------------

@@ -9,6 +9,8 @@ from typing import BinaryIO
 from ftkit.datasets import _limits
 
 _CHUNK = 64 * 1024
+_WINDOW = 8 * 1024
+"""Bytes that are looked through at once: the way back through them, string by string, takes memory."""
 _BLANKS = re.compile(rb"[ \t\r\n]*+")
 # Possessive, so that they remember no way back, however long the text is; but for the outermost group of the first one,
 # whose strings a possessive one matches wrongly before Python 3.11.5 (CPython issue 106052).
@@ -103,7 +105,8 @@ class _End:
 
     def _after_mark(self, text: bytes, at: int) -> int:
         """Returns the place after the next bracket, or after the quote of a string that is cut off by the end."""
-        between = _NO_BRACKET.match(text, at) if self._depth else None  # a value begins with its first bracket or quote
+        # A value begins with its first bracket or quote. A string that goes on beyond the window ends the match before it.
+        between = _NO_BRACKET.match(text, at, at + _WINDOW) if self._depth else None
         at = between.end() if between else at
         mark = text[at : at + 1]
         self._in_string = mark == b'"'

@@ -8,7 +8,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ftkit.errors import FtkitError, NotFoundError
-from ftkit.provider import ABILITIES, DEFAULT_SETTLE_S, Provider, Settles
+from ftkit.provider import ABILITIES, Provider, settle_s_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -109,7 +109,7 @@ def pages(ask: Callable[[str | None, int], Page[T]], limit: int) -> Iterator[T]:
 
 def settled(provider: object, ask: Callable[[], T], good: Callable[[T], bool]) -> T:
     """Asks a list that may lag until the answer is good, or the time is up that the provider itself names."""
-    patience = provider.settle_s if isinstance(provider, Settles) else DEFAULT_SETTLE_S
+    patience = settle_s_of(provider)
     deadline = time.monotonic() + patience
     while True:
         late = time.monotonic() >= deadline

@@ -84,7 +84,6 @@ A = TypeVar("A")
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _STRANGE_WORD = "ftkit_never_seen"
-_GONE = {DeploymentStatus.DELETED, DeploymentStatus.DELETING}
 _NO_OPTION = "ftkit_no_such_option"
 _HELLO = (ChatMessage(role="user", content="Hello"),)
 
@@ -494,7 +493,7 @@ class ProviderConformance(ProviderHooks, kit=True):
         must((again.name, again.model) == (first.name, first.model), f"deploying again made another: {again!r}")
         read = deploys.get_deployment("ftkit-kit")
         must((read.name, read.model) == (first.name, first.model), f"get_deployment tells another: {read!r}")
-        names = [d.name for d in deploys.list_deployments() if d.status not in _GONE]
+        names = [d.name for d in deploys.list_deployments() if not d.status.is_gone]
         must(names.count("ftkit-kit") == 1, f"it is listed {names.count('ftkit-kit')} times")
 
     def test_deploy_another_under_the_same_name(self, provider: Provider, witness: Witness, tmp_path: Path) -> None:
@@ -514,14 +513,14 @@ class ProviderConformance(ProviderHooks, kit=True):
             error = rules.error_of(functools.partial(deploys.delete_deployment, strange), "delete_deployment")
             harmless = isinstance(error, NotFoundError | ConfigurationError | None)
             must(harmless, f"deleting {strange[:20]!r}, which never was, must be no error, and is {error!r}")
-        must(deploys.get_deployment("ftkit-kit").status not in _GONE, "a strange name deleted what has another")
+        must(not deploys.get_deployment("ftkit-kit").status.is_gone, "a strange name deleted what has another")
         for _ in range(2):
             error = rules.error_of(lambda: deploys.delete_deployment("ftkit-kit"), "delete_deployment")
             must(error is None, f"deleting a deployment that is gone must be no error, and is {error!r}")
-        listed = {d.name for d in deploys.list_deployments() if d.status not in _GONE}
+        listed = {d.name for d in deploys.list_deployments() if not d.status.is_gone}
         must("ftkit-kit" not in listed, "a deleted deployment is still listed")
         with contextlib.suppress(NotFoundError):
-            must(deploys.get_deployment("ftkit-kit").status in _GONE, "a deleted deployment still stands")
+            must(deploys.get_deployment("ftkit-kit").status.is_gone, "a deleted deployment still stands")
         after = provider.get_job(job.id)
         must(after.fine_tuned_model == job.fine_tuned_model, "deleting the deployment deleted the model")
 

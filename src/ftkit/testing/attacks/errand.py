@@ -11,17 +11,14 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 from ftkit.client import Client
 from ftkit.home import HOME
 from ftkit.ledger import Ledger
-from ftkit.models import DeploymentStatus
 from ftkit.provider import Settles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from ftkit.models import FineTuningJob, JobRequest
+    from ftkit.models import FineTuningJob, JobRequest, TrainingFile
     from ftkit.provider import Provider
-
-_GONE = {DeploymentStatus.DELETED, DeploymentStatus.DELETING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,23 +57,23 @@ class Errand:
             provider.settle_s = self.settle_s
         client = Client(provider, ledger=self.ledger(self.home))
         if self.counts:
-            return str(sum(each.status not in _GONE for each in client.list_deployments()))
+            return str(sum(not each.status.is_gone for each in client.list_deployments()))
         if self.deploys is not None:
             return client.deploy(self.deploys, **self.deploy_options).name
-        asked = self.request
-        file = client.upload(
-            self.source, model=asked.model, method=asked.method, provider_options=asked.provider_options
-        )
-        job = client.create_job(
-            model=asked.model,
-            training_file=file,
-            method=asked.method,
-            suffix=asked.suffix,
-            seed=asked.seed,
-            metadata=asked.metadata,
-            provider_options=asked.provider_options,
-        )
-        return job.id
+        file = uploaded(client, self.source, self.request)
+        return client.create_job(training_file=file, **arguments_of(self.request)).id
+
+
+def uploaded(client: Client, source: Path, request: JobRequest) -> TrainingFile:
+    """Uploads training data for a request."""
+    options = request.provider_options
+    return client.upload(source, model=request.model, method=request.method, provider_options=options)
+
+
+def arguments_of(request: JobRequest) -> dict[str, Any]:
+    """Returns what `create_job` is given for a request, but for its files."""
+    names = ("model", "method", "suffix", "seed", "metadata", "provider_options")
+    return {name: getattr(request, name) for name in names}
 
 
 @dataclass(frozen=True, slots=True)

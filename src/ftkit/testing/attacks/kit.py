@@ -27,7 +27,7 @@ import pytest
 
 from ftkit.ledger import Ledger
 from ftkit.models import JobStatus, TrainingFile
-from ftkit.provider import DEFAULT_SETTLE_S, Deploys, ReadsFiles, Settles
+from ftkit.provider import Deploys, ReadsFiles, settle_s_of
 from ftkit.retrying import ATTEMPTS, DEADLINE_S
 from ftkit.testing import _rules as rules
 from ftkit.testing._rules import must
@@ -179,7 +179,7 @@ class ProviderAttacks(ProviderHooks, kit=True):
                     holder.kill()
                     began = time.monotonic()
                     count.came = self._came(waiting.end())
-                took = time.monotonic() - began - _settle_s(provider)
+                took = time.monotonic() - began - settle_s_of(provider)
                 must(took < _FREE_S, f"{took:.0f} s passed until another process could go on")
             self._end(provider, errand, count.came)
         count.tell()
@@ -407,7 +407,3 @@ class _Count:
 
     def _files(self) -> int:
         return self._witness.uploads() if isinstance(self._witness, CountsUploads) else -1
-
-
-def _settle_s(provider: Provider) -> float:
-    return provider.settle_s if isinstance(provider, Settles) else DEFAULT_SETTLE_S

@@ -23,6 +23,7 @@ from ftkit.errors import (
 from ftkit.ledger import Ledger
 from ftkit.models import FineTuningJob, JobStatus, TrainingFile
 from ftkit.testing._rules import must
+from ftkit.testing.attacks.errand import arguments_of, uploaded
 from ftkit.testing.witness import LosesReplies
 
 if TYPE_CHECKING:
@@ -212,13 +213,10 @@ class _AnyOrder(RuleBasedStateMachine):
 
     def _upload(self, client: Client) -> TrainingFile:
         asked = self._scene.request(TrainingFile(id="file-to-be", provider=self._scene.provider.name))
-        source = self._scene.data(self._counted.files)
-        return client.upload(source, model=asked.model, method=asked.method, provider_options=asked.provider_options)
+        return uploaded(client, self._scene.data(self._counted.files), asked)
 
     def _asked(self, order: _Order) -> dict[str, Any]:
-        asked = self._scene.request(order.file)
-        names = ("model", "method", "suffix", "seed", "metadata", "provider_options")
-        return {"training_file": order.file, **{name: getattr(asked, name) for name in names}}
+        return {"training_file": order.file, **arguments_of(self._scene.request(order.file))}
 
     def _create(self, client: Client, order: _Order, *, retry_failed: bool) -> None:
         self._counted.steps += 1
