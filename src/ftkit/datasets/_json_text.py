@@ -105,7 +105,7 @@ class _End:
 
     def _after_mark(self, text: bytes, at: int) -> int:
         """Returns the place after the next bracket, or after the quote of a string that is cut off by the end."""
-        # A value begins with its first bracket or quote. A string that goes on beyond the window ends the match before it.
+        # A value begins with its first bracket or quote. A string that goes on beyond the window ends what is matched.
         between = _NO_BRACKET.match(text, at, at + _WINDOW) if self._depth else None
         at = between.end() if between else at
         mark = text[at : at + 1]
