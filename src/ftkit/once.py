@@ -23,6 +23,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ftkit.errors import (
+    ConflictError,
     FtkitError,
     JobCancelledError,
     JobFailedError,
@@ -181,7 +182,12 @@ class Once:
         interrupted = job.interrupted and job.status is JobStatus.PAUSED
         if not interrupted or not isinstance(self._provider, Pauses):
             return job
-        again = self._provider.resume_job(job.id)
+        try:
+            again = self._provider.resume_job(job.id)
+        except ConflictError:  # it goes on already: its process was about to begin, or somebody else was faster
+            again = read(self._provider.get_job, job.id)
+            if again.interrupted and again.status is JobStatus.PAUSED:
+                raise
         return again.model_copy(update={"identity": job.identity, "key": job.key})
 
     def _read(self, job_id: str, key: str) -> FineTuningJob:
