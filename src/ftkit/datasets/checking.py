@@ -19,6 +19,7 @@ from ftkit.models import DatasetRules, Problem, RecordKind, Report, Severity
 if TYPE_CHECKING:
     from ftkit.datasets._locating import Source
     from ftkit.datasets._rows import Row
+    from ftkit.datasets.watching import Watch
 
 CountTokens: TypeAlias = Callable[[Iterator[Mapping[str, Any]]], Iterator[tuple[int, int]]]
 """Yields (tokens, tokens learnt from) of each record, in order."""
@@ -32,6 +33,7 @@ def check(
     *,
     columns: Mapping[str, str] | None = None,
     count_tokens: CountTokens | None = None,
+    watches: Sequence[Watch] = (),
 ) -> Report:
     """Looks a data set over. A file that cannot be read at all is a problem in the report as well.
 
@@ -40,6 +42,7 @@ def check(
         rules: What the provider asks of it.
         columns: The file's own column names -> those of the record.
         count_tokens: Counts the tokens of records as the training would; it gets them in the kind that is written.
+        watches: Who looks at every good record besides.
 
     Returns:
         What was found. Its `kind` is that of the rows, whatever they can be written as.
@@ -48,7 +51,7 @@ def check(
         ConfigurationError: `columns` or `rules.layout` names what there is not.
         MissingExtraError: pyarrow is needed and not installed.
     """
-    return examine(source, rules, columns=columns, count_tokens=count_tokens)[0]
+    return examine(source, rules, columns=columns, count_tokens=count_tokens, watches=watches)[0]
 
 
 def examine(
@@ -57,6 +60,7 @@ def examine(
     *,
     columns: Mapping[str, str] | None = None,
     count_tokens: CountTokens | None = None,
+    watches: Sequence[Watch] = (),
     write: Callable[[bytes], object] | None = None,
 ) -> tuple[Report, RecordKind | None]:
     """Does what `check` does, and writes what is good as it goes, until something is wrong.
@@ -66,12 +70,13 @@ def examine(
         rules: What the provider asks of it.
         columns: The file's own column names -> those of the record.
         count_tokens: Counts tokens.
+        watches: Who looks at every good record besides.
         write: Takes the lines of the provider's layout.
 
     Returns:
         The report, and the kind of record that was written.
     """
-    pass_ = _Pass(source_name(source), rules, write)
+    pass_ = _Pass(source_name(source), rules, write, watches)
     try:
         rows = read(source, columns=columns)
     except DatasetError as error:
@@ -87,11 +92,14 @@ class _Pass:
         target: The kind of record that the rows are written as; None if they cannot be.
     """
 
-    def __init__(self, source: str, rules: DatasetRules, write: Callable[[bytes], object] | None) -> None:
+    def __init__(
+        self, source: str, rules: DatasetRules, write: Callable[[bytes], object] | None, watches: Sequence[Watch]
+    ) -> None:
         self.target: RecordKind | None = None
         self._source = source
         self._rules = rules
         self._write = write
+        self._watches = watches
         self._layout = layout_named(rules.layout)
         self._accepted = rules.accepts & self._layout.kinds
         if not self._accepted:
@@ -174,6 +182,9 @@ class _Pass:
         self._ignored.add(found.ignored)
         if self._has_flaw(line, found) or self.target is None:
             return None
+        for watch in self._watches:
+            for noticed in watch.see(line, found.kind, found.record):
+                self._findings.add(noticed.model_copy(update={"source": self._source, "line": line}))
         try:
             return converted(found.kind, found.record, self.target)
         except DatasetError as error:
@@ -240,6 +251,8 @@ class _Pass:
         if self._kind is not None:
             yield from self._ignored.problems(self._source, self._kind)
         yield from self._tokens.problems(self._source)
+        for watch in self._watches:
+            yield from (noticed.model_copy(update={"source": self._source}) for noticed in watch.end())
         rules = self._rules
         if self._rows < max(rules.min_rows, 1):
             message = f"there are {self._rows:,} rows, and at least {max(rules.min_rows, 1):,} are needed."
