@@ -16,23 +16,29 @@ from ftkit.errors import (
     CredentialsError,
     DatasetError,
     FtkitError,
+    MissingExtraError,
     NotFoundError,
     ProviderError,
     UnsupportedError,
     looks_secret,
 )
 from ftkit.keys import content_hash, upload_key
+from ftkit.lifecycles import announced, ending, today_utc
 from ftkit.methods import explain, names_secret, values_in
 from ftkit.models import Estimate, JobRequest, Problem, Report, Severity, TrainingFile, counted
+from ftkit.pricing import BreakEven, Call, known_prices, worth_it
 from ftkit.provider import CountsTokens, EstimatesCost, KnowsLifecycle, Provider, ReadsFiles, unsupported_method
 from ftkit.retrying import read
+from ftkit.tokens import AboutRows, GivesCounter, prompt_tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from ftkit.ledger import Ledger
     from ftkit.methods import Method
+    from ftkit.models import Lifecycle
 
+    Counter = Callable[[Iterator[Mapping[str, Any]]], Iterator[tuple[int, int]]]
     Source = str | os.PathLike[str]
 
 logger = logging.getLogger("ftkit")
@@ -88,23 +94,83 @@ class Preflight:
         method: Method,
         columns: Mapping[str, str] | None,
         provider_options: Mapping[str, Any] | None,
+        warnings: str | Collection[str] = "none",
+        validation: Source | None = None,
     ) -> Report:
         """Looks a data set over, and the request that it is for."""
+        watches = datasets.watches_for(warnings, validation=validation, columns=columns)
         request = self._request_for(source, model, method, provider_options)
         problems = self.problems(request)
         if any(p.severity is Severity.ERROR and p.field in _DECIDES_RULES for p in problems):
             return Report(source=str(source), problems=tuple(problems))  # no rules to look at the data by
         rules = self._provider.rules(method, model)
-        report = datasets.check(source, rules, columns=columns, count_tokens=self._counter(model, method))
-        update: dict[str, object] = {"problems": (*problems, *report.problems)}
+        counter, uncounted = self._counter(model, method)
+        about = [AboutRows()] if isinstance(self._provider, GivesCounter) and counter is not None else []
+        report = datasets.check(source, rules, columns=columns, count_tokens=counter, watches=[*watches, *about])
+        lifecycle, ends = self._lifecycle(model, problems)
+        update: dict[str, object] = {"problems": (*ends, *uncounted, *report.problems), "lifecycle": lifecycle}
         if isinstance(self._provider, EstimatesCost):
             update["estimate"] = self._estimate(self._provider, request, report)
-        if isinstance(self._provider, KnowsLifecycle):
-            try:
-                update["lifecycle"] = read(self._provider.lifecycle, model)
-            except (ProviderError, CredentialsError) as error:  # what is wrong with the data is told all the same
-                update["problems"] = (*problems, _unasked(error), *report.problems)
         return report.model_copy(update=update)
+
+    def _lifecycle(self, model: str, problems: list[Problem]) -> tuple[Lifecycle | None, list[Problem]]:
+        """Returns the dates of a model, and the problems of the request with what is to be told of its end.
+
+        What the service itself says counts. Where it cannot be asked, or says nothing, that is what was announced.
+        """
+        provider, unasked = self._provider, list[Problem]()
+        found: Lifecycle | None = None
+        if isinstance(provider, KnowsLifecycle):
+            try:
+                found = read(provider.lifecycle, model)
+            except (ProviderError, CredentialsError) as error:  # what is wrong with the data is told all the same
+                unasked, found = [_unasked(error)], announced(provider.name, model)
+        else:
+            found = announced(provider.name, model)
+        told = None if found is None else ending(found, provider.name)
+        if told is None:
+            return found, [*problems, *unasked]
+        return found, [*(p for p in problems if p.code != told.code), told, *unasked]
+
+    def worth_it(
+        self,
+        report: Report,
+        model: str,
+        prompt: str | Iterable[Mapping[str, Any]],
+        *,
+        tier: str | None = None,
+        cached: float = 0.0,
+        calls_per_day: float | None = None,
+    ) -> BreakEven:
+        """Says whether the training that a report is about pays for itself, and when.
+
+        Args:
+            report: What `check` returned. The shorter prompt and the answer are the mean of its rows.
+            model: The base model.
+            prompt: The whole prompt of a typical call today: its messages, or the text of its only one.
+            tier: The way of serving, if it is known.
+            cached: Which share of that prompt the provider reads from its cache, 0 to 1.
+            calls_per_day: How many calls are made a day.
+
+        Raises:
+            UnsupportedError: The tokens of the model cannot be counted.
+        """
+        tokens = report.tokens
+        if tokens is None or tokens.lengths is None or tokens.answers is None or report.estimate is None:
+            return BreakEven(why="whether it pays is not known: there are no tokens of the file, or no estimate.")
+        answer = tokens.answers.mean
+        ends = report.lifecycle.serving_ends if report.lifecycle else None
+        return worth_it(
+            report.estimate,
+            Call(prompt_tokens(model, prompt), answer, cached),
+            Call(tokens.lengths.mean - answer, answer),
+            prices=known_prices(),
+            provider=self._provider.name,
+            model=model,
+            tier=tier,
+            calls_per_day=calls_per_day,
+            days_left=(ends - today_utc()).days if ends else None,
+        )
 
     def demand(
         self,
@@ -150,7 +216,8 @@ class Preflight:
         digest = content_hash(datasets.source_hash(source), columns)
         key = upload_key(self._identity(), digest, rules.layout, rules.layout_version)
         target = folder / f"{Path(_name_of(source)).stem[:_STEM]}.jsonl"
-        report = datasets.prepare(source, rules, target, columns=columns, count_tokens=self._counter(model, method))
+        counter, _ = self._counter(model, method)
+        report = datasets.prepare(source, rules, target, columns=columns, count_tokens=counter)
         with self._ledger.lock(key):
             known = self._still_there(key)
             if known is not None:
@@ -201,17 +268,30 @@ class Preflight:
         options = provider_options or {}
         return request_of(model=model, training_file=self._unsent(source), method=method, provider_options=options)
 
-    def _counter(
-        self, model: str, method: Method
-    ) -> Callable[[Iterator[Mapping[str, Any]]], Iterator[tuple[int, int]]] | None:
+    def _counter(self, model: str, method: Method) -> tuple[Counter | None, list[Problem]]:
+        """Returns what counts tokens; None where nobody can, and the note that says why if it is not plain."""
         provider = self._provider
         if not isinstance(provider, CountsTokens):
-            return None
-        return lambda records: provider.count_tokens(model, method, records)
+            return None, []
+        if not isinstance(provider, GivesCounter):
+            return (lambda records: provider.count_tokens(model, method, records)), []
+        try:
+            return provider.token_counter(model, method).count, []
+        except (UnsupportedError, MissingExtraError) as error:
+            return None, [_uncounted(error)]
 
     @staticmethod
     def _estimate(provider: EstimatesCost, request: JobRequest, report: Report) -> Estimate:
-        return read(provider.estimate, request, report.tokens.total if report.tokens else None)
+        """Asks what a job on the data would cost, now that its tokens and its rows are known."""
+        file = request.training_file.model_copy(update={"rows": report.rows})
+        return read(provider.estimate, request.model_copy(update={"training_file": file}), tokens_of(report))
+
+
+def tokens_of(report: Report) -> int | None:
+    """Returns the tokens of a file that are trained on, and billed, in one epoch; None if they were not counted."""
+    if report.tokens is None:
+        return None
+    return report.tokens.total if report.tokens.capped is None else report.tokens.capped
 
 
 def request_of(**fields: Any) -> JobRequest:
@@ -253,6 +333,11 @@ def _name_of(source: Source) -> str:
 def _unasked(error: FtkitError) -> Problem:
     message = f"the provider could not be asked until when the model can be used: {error.message}"
     return Problem(severity=Severity.WARNING, code="not-asked", field="model", message=message)
+
+
+def _uncounted(error: FtkitError) -> Problem:
+    message = f"no tokens were counted: {error.message}."
+    return Problem(severity=Severity.NOTE, code="not-counted", field="model", message=message, fix=error.hint)
 
 
 def _summary(report: Report) -> str:

@@ -23,7 +23,7 @@ from ftkit.waiting import Pace, Watch, WatchAll, look, look_all, to_watch
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Collection, Generator, Iterator, Mapping, Sequence
     from decimal import Decimal
     from pathlib import Path
 
@@ -152,6 +152,8 @@ class AsyncClient:
         method: Method | None = None,
         columns: Mapping[str, str] | None = None,
         provider_options: Mapping[str, Any] | None = None,
+        warnings: str | Collection[str] = "default",
+        validation: str | os.PathLike[str] | None = None,
     ) -> Report:
         """Awaits `Client.check`."""
         return await self._call(
@@ -161,6 +163,8 @@ class AsyncClient:
             method=method,
             columns=columns,
             provider_options=provider_options,
+            warnings=warnings,
+            validation=validation,
         )
 
     @forgets_mistakes

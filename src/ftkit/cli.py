@@ -124,6 +124,76 @@ def run_recipe(
         typer.echo("The same command again waits for it.")
 
 
+@app.command()
+def check(
+    file: Annotated[str, typer.Argument(help="The data: .jsonl, .json, .csv, .parquet, or a folder of `datasets`.")],
+    provider: Annotated[
+        str | None, typer.Option(help="Name of a provider, or of a profile; without, what all of them would refuse.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="The base model, or a role. It goes with --provider.")] = None,
+    method: Annotated[str | None, typer.Option(help="supervised, dpo, reinforcement, orpo, reward, ...")] = None,
+    validation: Annotated[str | None, typer.Option(help="The validation file, to compare with.")] = None,
+    columns: Annotated[
+        list[str] | None, typer.Option(help="OWN=FIELD: which column is which field. May be given several times.")
+    ] = None,
+    warnings: Annotated[
+        str, typer.Option(help="default, all, none, or names with commas between; see docs/data.md.")
+    ] = "default",
+    as_json: Annotated[bool, typer.Option("--json", help="Prints the report as JSON.")] = False,  # noqa: FBT002
+    fix: Annotated[Path | None, typer.Option(help="Writes a copy, mended where that is safe, to this file.")] = None,
+    drop: Annotated[
+        list[str] | None,
+        typer.Option(help="With --fix, leaves out: duplicates, errors, columns. May be given several times."),
+    ] = None,
+) -> None:
+    """Looks training data over. Sends nothing, and needs no account. Status 1: there are errors; 2: wrong arguments."""
+    from ftkit import checkup, reports
+
+    with _told(status=2):
+        whose = checkup.Whose(provider, model, method)
+        how: checkup.How = {
+            "validation": validation,
+            "columns": checkup.columns_of(columns or ()),
+            "warnings": warnings.split(","),
+        }
+        if fix is not None:
+            mended = checkup.mend(file, fix, whose, drop=drop or (), **how)
+            report, said = mended.report, mended.model_dump_json() if as_json else reports.render_mended(mended)
+        elif drop:
+            raise ConfigurationError("--drop leaves rows out of a copy.", hint="Name the copy: --fix mended.jsonl")
+        else:
+            report = checkup.examine(file, whose, **how)
+            said = report.model_dump_json() if as_json else reports.render(report)
+    typer.echo(said)
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+@app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(help="The data: a file, or a folder saved by datasets.save_to_disk.")],
+    target: Annotated[Path, typer.Argument(help="The file to write: .jsonl, .json, .csv or .parquet.")],
+    to: Annotated[str, typer.Option(help="The layout: chat, sharegpt, alpaca, trl-preference, ...")],
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(help="OWN=FIELD: which column is which field. May be given several times."),
+    ] = None,
+    without: Annotated[
+        list[str] | None, typer.Option(help="A column that may be lost, such as id. May be given several times.")
+    ] = None,
+) -> None:
+    """Writes training data in another layout and format. Status 1: something would be lost, and nothing is written."""
+    from ftkit.checkup import columns_of
+    from ftkit.datasets import transcribe
+
+    with _told():
+        mapped = columns_of(columns or ())
+        report = transcribe(source, target, to=to, columns=mapped, without=without or (), progress=True)
+    for problem in report.problems:
+        typer.echo(str(problem), err=True)
+    typer.echo(f"{target}: {report.rows:,} row{'' if report.rows == 1 else 's'} of {report.kind}, written as {to}")
+
+
 @app.command("deployments")
 def list_deployments(
     provider: Annotated[
@@ -272,13 +342,13 @@ def _age(time: timedelta) -> str:
 
 
 @contextmanager
-def _told() -> Generator[None]:
-    """Ends the program with the one line that says what is wrong."""
+def _told(status: int = 1) -> Generator[None]:
+    """Ends the program with the one line that says what is wrong; with a status of its own if it is the arguments."""
     try:
         yield
     except FtkitError as error:
         typer.echo(f"error: {_whole(error)}", err=True)
-        raise typer.Exit(1) from error
+        raise typer.Exit(status if isinstance(error, ConfigurationError) else 1) from error
 
 
 @contextmanager

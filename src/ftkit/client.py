@@ -48,7 +48,7 @@ from ftkit.waiting import Pace, Watch, WatchAll, check_seconds, look, look_all, 
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Generator, Iterator, Mapping
+    from collections.abc import Collection, Generator, Iterator, Mapping
     from decimal import Decimal
 
     from ftkit.models import ChatChunk, ChatReply, Checkpoint, JobEvent, Metrics, Report
@@ -136,6 +136,8 @@ class Client:
         method: Method | None = None,
         columns: Mapping[str, str] | None = None,
         provider_options: Mapping[str, Any] | None = None,
+        warnings: str | Collection[str] = "default",
+        validation: str | os.PathLike[str] | None = None,
     ) -> Report:
         """Looks a data set over as the provider would: rules, tokens, price, dates of the model. Sends nothing.
 
@@ -145,13 +147,16 @@ class Client:
             method: The fine-tuning method; supervised if None.
             columns: The file's own column names -> those of the record, such as {"question": "prompt"}.
             provider_options: What only this provider has.
+            warnings: What to warn of: "default", "all", "none", a name of `ftkit.datasets.WARNINGS`, or several. Those
+                that compare rows with each other take more time and memory, and are not among the default ones.
+            validation: The validation file, so that rows are told which both files have.
 
         Returns:
             Every problem found: those of model, method and options among them, and that there is no such file, or none
             that can be read. `report.ok` says whether a job may start.
         """
         return self._preflight().check(
-            source, self.resolve_model(model), method or Supervised(), columns, provider_options
+            source, self.resolve_model(model), method or Supervised(), columns, provider_options, warnings, validation
         )
 
     @forgets_mistakes

@@ -23,6 +23,7 @@ from pydantic import (
 )
 from pydantic_core import to_jsonable_python
 
+from ftkit.errors import without_keys
 from ftkit.methods import DPO, ORPO, AnyMethod, LoRA, Method, Reinforcement, Reward, Supervised
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "DatasetRules",
     "Deployment",
     "DeploymentStatus",
+    "Elsewhere",
     "Estimate",
     "EventLevel",
     "FineTuningJob",
@@ -56,6 +58,7 @@ __all__ = [
     "Report",
     "Reward",
     "Severity",
+    "Spread",
     "Supervised",
     "TokenStats",
     "TornDown",
@@ -111,18 +114,18 @@ class Problem(Noun):
         source: The file, as the user named it.
         line: Line of the file, or row of the table, counted from 1.
         field: Path of the field, such as "messages[1].role".
-        excerpt: A short piece of what is there.
+        excerpt: A short piece of what is there. What looks like a key is not shown, here and in the message.
         count: How many rows this problem stands for.
     """
 
     severity: Severity = Severity.ERROR
     code: str
-    message: str
+    message: Annotated[str, AfterValidator(without_keys)]
     fix: str | None = None
     source: str | None = None
     line: PositiveInt | None = None
     field: str | None = None
-    excerpt: str | None = None
+    excerpt: Annotated[str, AfterValidator(without_keys)] | None = None
     count: PositiveInt = 1
 
     def __str__(self) -> str:
@@ -148,7 +151,16 @@ class DatasetRules(Noun):
         max_bytes: Largest file that is accepted, or None.
         max_tokens: Longest example in tokens, or None; a longer one is truncated or dropped, and reported.
         too_long: What the provider does with a longer example.
-        source: Document and date that the rules come from.
+        special_tokens: Texts that mean something else to the tokenizer, and that no text may hold.
+        images: Whether messages may hold pictures.
+        image_roles: The roles whose messages may hold them; None for any.
+        image_formats: The formats that are accepted, such as "png"; None if addresses are not looked at.
+        max_images: Most pictures in an example, or None.
+        max_image_bytes: Largest picture that is sent within the file, or None.
+        item_fields: The fields that an item must have, since its grader reads them.
+        encoding: How the file is written. Text in any other encoding is refused where it is read.
+        source: The documents that the rules come from.
+        as_of: The date on which the oldest of them was read.
     """
 
     layout: str
@@ -162,7 +174,16 @@ class DatasetRules(Noun):
     max_bytes: PositiveInt | None = None
     max_tokens: PositiveInt | None = None
     too_long: Literal["truncated", "dropped", "refused"] = "refused"
+    special_tokens: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    images: bool = True
+    image_roles: frozenset[str] | None = None
+    image_formats: frozenset[str] | None = None
+    max_images: PositiveInt | None = None
+    max_image_bytes: PositiveInt | None = None
+    item_fields: frozenset[str] = frozenset()
+    encoding: Literal["utf-8"] = "utf-8"
     source: str | None = None
+    as_of: date | None = None
 
 
 class TrainingFile(Noun):
@@ -555,28 +576,66 @@ class ChatChunk(Noun):
         return self.text
 
 
+class Spread(Noun):
+    """How a count is spread over the rows of a file. `str(spread)` is one line.
+
+    Attributes:
+        min: The least.
+        max: The most.
+        mean: The mean.
+        median: The middle.
+        p5: What 5% of the rows are below, between two rows by the straight line from one to the other.
+        p95: What 95% of the rows are below, likewise.
+    """
+
+    min: NonNegativeInt
+    max: NonNegativeInt
+    mean: float
+    median: float
+    p5: float
+    p95: float
+
+    def __str__(self) -> str:
+        inner = ", ".join(f"{name} {getattr(self, name):,.1f}" for name in ("mean", "median", "p5", "p95"))
+        return f"min {self.min:,}, max {self.max:,}, {inner}"
+
+
 class TokenStats(Noun):
-    """Tokens of the examples of a file.
+    """Tokens of the examples of a file. `str(stats)` tells them all, on three lines.
 
     Attributes:
         total: Tokens in all examples.
         trained: Tokens that are learnt from (the assistant's), in all examples.
         longest: Tokens of the longest example.
         mean: Mean tokens of an example.
+        capped: Tokens that are trained on in one epoch, after each example that is too long was cut, or dropped, as the
+            provider does; None in reports of older versions.
+        lengths: How the tokens of an example are spread; None in reports of older versions.
+        answers: How those are spread that are learnt from; likewise.
     """
 
     total: NonNegativeInt
     trained: NonNegativeInt
     longest: NonNegativeInt
     mean: float
+    capped: NonNegativeInt | None = None
+    lengths: Spread | None = None
+    answers: Spread | None = None
+
+    def __str__(self) -> str:
+        cut = f", {self.capped:,} after cutting" if self.capped not in {None, self.total} else ""
+        lines = [f"{self.total:,} tokens{cut}, {self.trained:,} of them to learn from"]
+        spreads = (("a row", self.lengths), ("to learn", self.answers))
+        lines += [f"  {what}: {spread}" for what, spread in spreads if spread]
+        return "\n".join(lines)
 
 
 class Estimate(Noun):
-    """What a job is likely to cost. What is unknown is None, never 0.
+    """What a job is likely to cost. What is unknown is None, never 0. `str(estimate)` says it in a line or two.
 
     Attributes:
         tokens: Tokens of one epoch.
-        n_epochs: Epochs.
+        n_epochs: Epochs: as asked for, else as the provider is likely to choose.
         billed_tokens: Tokens that are billed.
         cost: Price of the training; 0 only where it is known to cost nothing.
         at_most: The most that it can cost, where there is such a bound. A budget is held against it, else against
@@ -584,6 +643,7 @@ class Estimate(Noun):
         currency: The currency of both.
         source: Where the price comes from, or why there is none.
         as_of: The date of that source.
+        assumes: What was taken to be so, and is not certain, such as the number of epochs.
     """
 
     tokens: NonNegativeInt | None = None
@@ -594,6 +654,46 @@ class Estimate(Noun):
     currency: str = "USD"
     source: str | None = None
     as_of: date | None = None
+    assumes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        known = self.at_most if self.at_most is not None else self.cost
+        price = "price unknown" if known is None else f"{known:f} {self.currency}"
+        how = "up to " if self.at_most else "about " if self.assumes and known is not None else ""
+        billed = f" for {self.billed_tokens:,} billed tokens" if self.billed_tokens is not None else ""
+        epochs = f" ({counted(self.n_epochs, 'epoch')})" if billed and self.n_epochs is not None else ""
+        source = f": {self.source}" if self.source else ""
+        seen = f" (as of {self.as_of})" if self.source and self.as_of else ""
+        return "\n".join([f"{how}{price}{billed}{epochs}{source}{seen}", *(f"  {each}" for each in self.assumes)])
+
+
+class Elsewhere(Noun):
+    """Where work on a model could go on. `str(elsewhere)` is one line.
+
+    Attributes:
+        provider: Name of the provider.
+        model: The model there: the same, or an open one of its kind.
+        same: Whether it is the same base model.
+        training_ends: The last day on which a job is sure to be taken, or None if none is known.
+        serving_ends: The last day on which a tuned model is sure to answer, or None if none is known.
+        note: What else one must know: the methods, say, or who is let in.
+        source: Where that is said.
+        as_of: The date on which it was read there.
+    """
+
+    provider: str
+    model: str
+    same: bool
+    training_ends: date | None = None
+    serving_ends: date | None = None
+    note: str | None = None
+    source: str | None = None
+    as_of: date | None = None
+
+    def __str__(self) -> str:
+        what = "the same model" if self.same else self.model
+        until = f", until {self.serving_ends}" if self.serving_ends else ""
+        return f"{self.provider} ({what}{until}{f'; {self.note}' if self.note else ''})"
 
 
 class Lifecycle(Noun):
@@ -601,15 +701,22 @@ class Lifecycle(Noun):
 
     Attributes:
         model: The model.
-        training_ends: The last day on which a job is taken, or None if none is known.
-        serving_ends: The last day on which it (and every model tuned on it) answers.
+        training_ends: The last day on which a job is sure to be taken, or None if none is known.
+        serving_ends: The last day on which it (and every model tuned on it) is sure to answer: the one before the
+            vendor shuts it down.
         source: Where that is said.
+        as_of: The date on which it was read there.
+        note: What else one must know, such as for whom the dates hold.
+        elsewhere: Where work on it could go on.
     """
 
     model: str
     training_ends: date | None = None
     serving_ends: date | None = None
     source: str | None = None
+    as_of: date | None = None
+    note: str | None = None
+    elsewhere: tuple[Elsewhere, ...] = ()
 
 
 def counted(number: int, noun: str) -> str:

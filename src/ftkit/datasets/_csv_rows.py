@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit.datasets import _limits
 from ftkit.datasets._lines import TooLong, UnreadableError, as_text, raw_lines, too_long
+from ftkit.datasets._opening import opened
 from ftkit.datasets._rows import Row, bad_row, in_column
 from ftkit.datasets._strict_json import Decoded, StrictJSON
 from ftkit.datasets._values import excerpt, is_list, is_object, named, repeated
@@ -89,7 +90,7 @@ def _is_odd(raw: bytes | bytearray | TooLong) -> bool:
 
 def csv_rows(source: Located) -> Iterator[Row]:
     """Yields the rows of a file with a header; the line of a row is the one on which it starts."""
-    with source.path.open("rb") as file:
+    with opened(source) as file:
         header: list[str] | None = None
         for line, cells in _cells(source.name, file):
             if isinstance(cells, Row):

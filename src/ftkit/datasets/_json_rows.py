@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ftkit.datasets import _limits
 from ftkit.datasets._json_text import EndlessError, JSONText
 from ftkit.datasets._lines import TooLong, UnreadableError, as_text, raw_lines, too_long
+from ftkit.datasets._opening import opened
 from ftkit.datasets._rows import Row, bad_row
 from ftkit.datasets._strict_json import BLANK, StrictJSON
 from ftkit.datasets._values import excerpt, is_list, is_object, type_name
@@ -25,17 +26,17 @@ _ARRAY = "Write an array of objects, one object with that array under one key, o
 
 def jsonl_rows(source: Located) -> Iterator[Row]:
     """Yields the rows of a file with one object on each line; blank lines are passed over."""
-    with source.path.open("rb") as file:
+    with opened(source) as file:
         lines = raw_lines(file, _limits.LONGEST_ROW)
         # by `map`, so that nothing here holds a line while its row is looked at
-        for row in map(_row, repeat(source.name), count(1), lines, repeat(StrictJSON())):
+        for row in map(jsonl_row, repeat(source.name), count(1), lines, repeat(StrictJSON())):
             if row is not None:
                 yield row
 
 
 def json_rows(source: Located) -> Iterator[Row]:
     """Yields the rows of an array, of the array that an object holds under one key, or of lines."""
-    with source.path.open("rb") as file:
+    with opened(source) as file:
         text = JSONText(file)
         first = text.peek()
         objects = _objects_on_lines(source) if first == b"{" else 0
@@ -58,7 +59,7 @@ def _objects_on_lines(source: Located) -> int:
     1 if the whole file is one line, and 0 if the object goes on over lines.
     """
     last, is_new_line = b"", False
-    with source.path.open("rb") as file:
+    with opened(source) as file:
         while piece := file.readline(_CHUNK):
             text = piece.strip()
             if text and is_new_line:
@@ -68,7 +69,7 @@ def _objects_on_lines(source: Located) -> int:
     return 1 if last == b"}" else 0
 
 
-def _row(name: str, line: int, raw: bytes | bytearray | TooLong | None, strict: StrictJSON) -> Row | None:
+def jsonl_row(name: str, line: int, raw: bytes | bytearray | TooLong | None, strict: StrictJSON) -> Row | None:
     """Returns the row that some bytes hold; None if they are blank."""
     if raw is None or isinstance(raw, TooLong):
         return bad_row(name, line, *too_long(_limits.LONGEST_ROW))
@@ -78,7 +79,7 @@ def _row(name: str, line: int, raw: bytes | bytearray | TooLong | None, strict: 
         return bad_row(name, line, *error.what)
     if isinstance(raw, bytearray):
         raw.clear()  # a long row is not held twice
-    if text.isspace() and not text.strip(BLANK):
+    if not text or (text.isspace() and not text.strip(BLANK)):
         return None
     try:
         decoded = strict.whole(text)
@@ -137,7 +138,7 @@ def _elements(name: str, text: JSONText, closing: bytes) -> Iterator[Row]:
     else:
         while True:
             text.peek()
-            row = _row(name, text.line, text.value(), strict)
+            row = jsonl_row(name, text.line, text.value(), strict)
             mark = text.peek()
             if row is not None:
                 yield row

@@ -24,3 +24,6 @@ holds a thousand rows, packed and unpacked at once, and there may be images in t
 MOST_UNFOLDED, TIMES_ITS_SIZE = 2**30, 1000
 """Bytes that a table may unfold to, and how many more for each that it has. A few bytes that take hours to be read are
 no data set."""
+MOST_UNPACKED, TIMES_PACKED = 2**30, 200
+"""Bytes that a packed text may unpack to, and how many more for each that it has. JSON of much the same rows unpacks to
+some fifty times its size."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeAlias
 
 from ftkit.datasets import _limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_CHUNK = 64 * 1024
+_CHUNK = 32 * 1024
+"""Bytes that are read at once. What is made of them is still in the processor's cache when it is looked at."""
 
 
 class TooLong(NamedTuple):
@@ -21,6 +22,10 @@ class TooLong(NamedTuple):
     """
 
     quotes: int
+
+
+Block: TypeAlias = bytes | bytearray | TooLong
+"""Whole lines, as bytes; or one long line, as a bytearray; or one that is too long."""
 
 
 class UnreadableError(Exception):
@@ -44,6 +49,65 @@ def raw_lines(file: BinaryIO, most: int) -> Iterator[bytes | bytearray | TooLong
     """
     while piece := file.readline(_CHUNK):
         yield piece if piece.endswith(b"\n") else _rest_of_line(file, piece, most)
+
+
+def blocks(file: BinaryIO, most: int, end: int | None = None) -> Iterator[Block]:
+    """Yields the lines of a file, many at once: bytes that are whole lines, or one long line.
+
+    Args:
+        file: The file.
+        most: Bytes of the longest line that is read.
+        end: Where the last line begins before, if not at the end of the file; only of a file that tells its place.
+    """
+    rest = b""
+    while piece := file.read(_CHUNK if end is None else max(0, min(_CHUNK, end - file.tell()))):
+        held = rest + piece
+        cut = held.rfind(b"\n") + 1
+        if cut:
+            yield held[:cut]
+            rest = held[cut:]
+        else:
+            yield _rest_of_line(file, held, most)
+            rest = b""
+    if rest:
+        yield _rest_of_line(file, rest, most)
+
+
+def lines_in(block: Block) -> list[bytes] | list[bytearray | TooLong]:
+    """Returns the lines of a block, one by one."""
+    return block.split(b"\n")[:-1] if isinstance(block, bytes) else [block]
+
+
+def parted(lines: bytes, number: int | None) -> list[bytes]:
+    """Returns whole lines in parts: those before a line, that line, those after it; or two halves if no line is named.
+
+    Args:
+        lines: At least two lines.
+        number: Which line, counted from 0; the last one if there are not so many.
+    """
+    if number is None:
+        end = lines.find(b"\n", len(lines) // 2) + 1
+        if end == len(lines):  # the second half is within the last line
+            end = lines.rfind(b"\n", 0, -1) + 1
+        return [lines[:end], lines[end:]]
+    start = 0
+    for _ in range(number):
+        start = lines.find(b"\n", start) + 1 or start
+    if start == len(lines):
+        start = lines.rfind(b"\n", 0, -1) + 1
+    end = lines.find(b"\n", start) + 1
+    return [part for part in (lines[:start], lines[start:end], lines[end:]) if part]
+
+
+def go_to_line(file: BinaryIO, start: int, end: int) -> bool:
+    """Goes to the first line that begins at a place or after it, and tells whether it begins before another place."""
+    if start == 0:
+        return True
+    file.seek(start - 1)
+    while file.tell() < end and (piece := file.readline(min(_CHUNK, end - file.tell()))):
+        if piece.endswith(b"\n"):
+            return file.tell() < end
+    return False
 
 
 def _rest_of_line(file: BinaryIO, piece: bytes, most: int) -> bytearray | TooLong:

@@ -11,7 +11,8 @@ from itertools import islice
 from pathlib import Path
 from typing import NoReturn
 
-from ftkit.datasets._packed import FIRST_BYTES, packed
+from ftkit.datasets._opening import BrokenOffError, first_bytes
+from ftkit.datasets._packed import FIRST_BYTES, packed, reads
 from ftkit.datasets._refusing import refuse
 from ftkit.datasets._saved_folders import arrow_files
 from ftkit.datasets._values import named, printable
@@ -41,6 +42,7 @@ _TEXT = {Format.JSONL, Format.JSON, Format.CSV}
 _PARQUET = b"PAR1"
 _MOST_SEEN = 10_000
 """Files of a folder among which one that was meant is looked for."""
+_WRITE_AS_PACKED = "Packed, .jsonl, .ndjson, .json and .csv are read; name it after them, such as train.jsonl.gz."
 _WRITE_AS = "Give a .jsonl, .ndjson, .json, .csv or .parquet file, or a folder saved by datasets.save_to_disk."
 
 
@@ -53,12 +55,14 @@ class Located:
         path: The same as a path.
         format: Its format.
         files: The files that hold its rows, in order.
+        packing: How the file is packed: "gzip", "zstd", or None.
     """
 
     name: str
     path: Path
     format: Format
     files: tuple[Path, ...]
+    packing: str | None = None
 
 
 def source_name(source: Source) -> str:
@@ -91,16 +95,32 @@ def locate(source: Source) -> Located:
         refuse(name, "unreadable-file", f"the file cannot be read: {error}.", "Look at its permissions.")
     if not start:
         refuse(name, "empty-file", "the file is empty.", "Write at least one row.")
-    is_packed = packed(path, start)
+    packing = reads(path, start)
+    is_packed = None if packing else packed(path, start)
     if is_packed is not None:
         refuse(name, "unknown-format", *is_packed)
-    known = _SUFFIXES.get(path.suffix.lower())
-    if known is None:
-        message = f"'{path.suffix or path.name}' is no format that can be read."
-        refuse(name, "unknown-format", message, _WRITE_AS)
+    inner = path.with_suffix("") if packing else path
+    known = _SUFFIXES.get(inner.suffix.lower())
+    if known is None or (packing and known not in _TEXT):
+        message = f"'{''.join(path.suffixes[-2:]) or path.name}' is no format that can be read."
+        refuse(name, "unknown-format", message, _WRITE_AS_PACKED if packing else _WRITE_AS)
+    located = Located(name, path, known, (path,), packing)
     if known in _TEXT:
-        _refuse_other_bytes(name, start)
-    return Located(name, path, known, (path,))
+        _refuse_other_bytes(name, _unpacked_start(located) if packing else start)
+    return located
+
+
+def _unpacked_start(located: Located) -> bytes:
+    """Returns the first bytes of a packed file, unpacked."""
+    try:
+        start = first_bytes(located, FIRST_BYTES)
+    except BrokenOffError as error:
+        refuse(located.name, *error.what)
+    except OSError as error:
+        refuse(located.name, "unreadable-file", f"the file cannot be read: {error}.", "Look at its permissions.")
+    if not start:
+        refuse(located.name, "empty-file", "the file unpacks to nothing.", "Write at least one row.")
+    return start
 
 
 def _refuse_other_bytes(name: str, start: bytes) -> None:

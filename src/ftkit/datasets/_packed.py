@@ -1,4 +1,7 @@
-"""Files that are packed: what they are is told by their first bytes and by their names. Nothing is ever unpacked."""
+"""Files that are packed: what they are is told by their first bytes and by their names.
+
+Texts packed with gzip or zstd are read as they are; of all others it is said how they are unpacked.
+"""
 
 from __future__ import annotations
 
@@ -50,6 +53,20 @@ _PACKINGS = (
     _Packing("a RAR archive", frozenset({".rar"}), (b"Rar!\x1a\x07",), "unrar x {file}"),
     _Packing("a tar archive", frozenset({".tar"}), (b"ustar",), "tar -xf {file}", at=257),
 )
+
+
+_READ = {b"\x1f\x8b": ("gzip", ".gz"), b"\x28\xb5\x2f\xfd": ("zstd", ".zst")}
+
+
+def reads(path: Path, start: bytes) -> str | None:
+    """Returns how a file is packed, if it is read as it is and is named so; else None.
+
+    Args:
+        path: The file, for its name.
+        start: Its first bytes.
+    """
+    suffix = path.suffix.lower()
+    return next((name for magic, (name, end) in _READ.items() if start.startswith(magic) and suffix == end), None)
 
 
 def packed(path: Path, start: bytes) -> tuple[str, str] | None:

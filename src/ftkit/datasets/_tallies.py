@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
-from itertools import islice
-from typing import TYPE_CHECKING
+from itertools import accumulate, islice
+from typing import TYPE_CHECKING, Any
 
 from ftkit.datasets._values import named, one_line
-from ftkit.models import Problem, Severity, TokenStats
+from ftkit.models import Problem, Severity, Spread, TokenStats
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,6 +37,32 @@ class Findings:
         if self._counts[sort] <= _MOST_OF_A_CODE:
             self._kept.append(problem)
 
+    def merge(self, later: Findings, lines: int) -> None:
+        """Takes what was found in what follows so many lines."""
+        seen: Counter[tuple[Severity, str]] = Counter()
+        for problem in later._kept:
+            sort = (problem.severity, problem.code)
+            seen[sort] += 1
+            if self._counts[sort] + seen[sort] <= _MOST_OF_A_CODE:
+                self._kept.append(problem.model_copy(update={"line": (problem.line or 0) + lines}))
+        for sort, count in later._counts.items():
+            self._counts[sort] += count
+        self.has_error |= later.has_error
+
+    def told(self) -> dict[str, Any]:
+        """Returns what was found as plain values, for another process."""
+        counts = [(severity.value, code, count) for (severity, code), count in self._counts.items()]
+        return {"kept": [p.model_dump(mode="json", exclude_defaults=True) for p in self._kept], "counts": counts}
+
+    @classmethod
+    def heard(cls, told: dict[str, Any]) -> Findings:
+        """Returns what another process told."""
+        found = cls()
+        found._kept = [Problem.model_validate(problem) for problem in told["kept"]]
+        found._counts.update({(Severity(severity), code): count for severity, code, count in told["counts"]})
+        found.has_error = any(severity is Severity.ERROR for severity, _ in found._counts)
+        return found
+
     def in_order(self, source: str) -> tuple[Problem, ...]:
         """Returns the problems by line, then those of the whole file, then how many were not kept."""
         kept = sorted(self._kept, key=lambda p: (p.line is None, p.line or 0))
@@ -61,6 +88,23 @@ class Ignored:
         for name in islice(found, _MOST_NAMES - len(self._names)):
             self._names[one_line(name, _LONGEST_NAME)] = None
 
+    def merge(self, later: Ignored) -> None:
+        """Takes what was ignored in what follows."""
+        self._rows += later._rows
+        for name in islice(later._names, _MOST_NAMES - len(self._names)):
+            self._names[name] = None
+
+    def told(self) -> dict[str, Any]:
+        """Returns what was ignored as plain values, for another process."""
+        return {"rows": self._rows, "names": list(self._names)}
+
+    @classmethod
+    def heard(cls, told: dict[str, Any]) -> Ignored:
+        """Returns what another process told."""
+        ignored = cls()
+        ignored._rows, ignored._names = told["rows"], dict.fromkeys(told["names"])
+        return ignored
+
     def problems(self, source: str, kind: RecordKind) -> list[Problem]:
         """Returns the one warning that names them all."""
         if not self._rows:
@@ -79,49 +123,65 @@ class Ignored:
 
 
 class Tokens:
-    """Lengths of the examples, in tokens."""
+    """Lengths of the examples, in tokens.
+
+    How often each length occurs is kept, so that what is told is exact. That takes little room: for n different lengths
+    there must be n * n / 2 tokens, and a file of a gigabyte has some 20,000 of them at most.
+    """
 
     def __init__(self, rules: DatasetRules) -> None:
         self._most = rules.max_tokens
         self._what_happens = rules.too_long
-        self._rows = self._total = self._trained = 0
+        self._lengths: Counter[int] = Counter()
+        self._learnt: Counter[int] = Counter()
         self._longest = self._longest_line = 0
-        self._too_long = 0
         self._first_lines: list[int] = []
 
     def add(self, line: int, tokens: int, trained: int) -> None:
         """Takes the length of one row, and how much of it is learnt from."""
-        self._rows += 1
-        self._total += tokens
-        self._trained += trained
         if tokens > self._longest:
             self._longest, self._longest_line = tokens, line
-        if self._most is not None and tokens > self._most:
-            self._too_long += 1
-            if len(self._first_lines) < _MOST_LINES_NAMED:
-                self._first_lines.append(line)
+        self._lengths[tokens] += 1
+        self._learnt[trained] += 1
+        if self._is_too_long(tokens) and len(self._first_lines) < _MOST_LINES_NAMED:
+            self._first_lines.append(line)
+
+    def merge(self, other: Tokens) -> None:
+        """Takes what was counted of other rows of the same file, in whatever order the parts of it come."""
+        if (other._longest, -other._longest_line) > (self._longest, -self._longest_line):
+            self._longest, self._longest_line = other._longest, other._longest_line
+        self._lengths += other._lengths
+        self._learnt += other._learnt
+        self._first_lines = sorted([*self._first_lines, *other._first_lines])[:_MOST_LINES_NAMED]
 
     def stats(self) -> TokenStats | None:
-        """Returns the sums, if there was a row to count."""
-        if not self._rows:
+        """Returns the sums and how they are spread, if there was a row to count."""
+        if not self._lengths:
             return None
+        lengths, answers = _spread(self._lengths), _spread(self._learnt)
         return TokenStats(
-            total=self._total, trained=self._trained, longest=self._longest, mean=self._total / self._rows
+            total=_sum(self._lengths),
+            trained=_sum(self._learnt),
+            longest=lengths.max,
+            mean=lengths.mean,
+            capped=sum(self._trained_on(length) * count for length, count in self._lengths.items()),
+            lengths=lengths,
+            answers=answers,
         )
 
     def problems(self, source: str) -> list[Problem]:
         """Returns the one problem that stands for all rows that are too long."""
-        if not self._too_long:
+        too_long = sum(count for length, count in self._lengths.items() if self._is_too_long(length))
+        if not too_long:
             return []
-        none_left = self._what_happens == "dropped" and self._too_long == self._rows
+        rows = self._lengths.total()
+        none_left = self._what_happens == "dropped" and too_long == rows
         refused = self._what_happens == "refused" or none_left
         would = "are refused" if self._what_happens == "refused" else f"would be {self._what_happens}"
         lines = ", ".join(f"{line}" for line in self._first_lines)
-        more = (
-            f" and {self._too_long - len(self._first_lines):,} more" if self._too_long > len(self._first_lines) else ""
-        )
+        more = f" and {too_long - len(self._first_lines):,} more" if too_long > len(self._first_lines) else ""
         message = (
-            f"{self._too_long:,} of {self._rows:,} rows are longer than {self._most:,} tokens and {would}"
+            f"{too_long:,} of {rows:,} rows are longer than {self._most:,} tokens and {would}"
             f"{', so that none is left' if none_left else ''}: lines {lines}{more}; "
             f"the longest is line {self._longest_line} with {self._longest:,}."
         )
@@ -132,6 +192,42 @@ class Tokens:
                 message=message,
                 fix="Shorten them, split them, or choose a model that takes longer ones.",
                 source=source,
-                count=self._too_long,
+                count=too_long,
             )
         ]
+
+    def _is_too_long(self, length: int) -> bool:
+        return self._most is not None and length > self._most
+
+    def _trained_on(self, length: int) -> int:
+        """Returns how many tokens of an example are trained on."""
+        if self._most is None or length <= self._most or self._what_happens == "refused":
+            return length
+        return self._most if self._what_happens == "truncated" else 0
+
+
+def _sum(counts: Counter[int]) -> int:
+    return sum(value * count for value, count in counts.items())
+
+
+def _spread(counts: Counter[int]) -> Spread:
+    """Tells how values are spread, of which it is known how often each occurs."""
+    values = sorted(counts)
+    upto = list(accumulate(counts[value] for value in values))
+    rows = upto[-1]
+
+    def quantile(share: float) -> float:
+        """As `numpy.quantile`: on the straight line between the two rows that it lies between."""
+        place = share * (rows - 1)
+        low = int(place)
+        first, second = (values[bisect_right(upto, at)] for at in (low, min(low + 1, rows - 1)))
+        return first + (second - first) * (place - low)
+
+    return Spread(
+        min=values[0],
+        max=values[-1],
+        mean=_sum(counts) / rows,
+        median=quantile(0.5),
+        p5=quantile(0.05),
+        p95=quantile(0.95),
+    )

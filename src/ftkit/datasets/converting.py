@@ -76,8 +76,10 @@ def _loss(kind: RecordKind, record: Record, to: RecordKind) -> str | None:
     if to is not RecordKind.PROMPT_COMPLETION:
         return _LACKS[to]
     messages: list[Any] = record["messages"]
-    if [is_object(message) and message.get("role") for message in messages] != ["user", "assistant"]:
-        return "it is more than one message of a user and one answer."
+    roles = [is_object(message) and message.get("role") for message in messages]
+    if roles != ["user", "assistant"]:
+        system = "the system message would be lost: " if "system" in roles or "developer" in roles else ""
+        return f"{system}it is more than one message of a user and one answer."
     asked, answered = messages
     if not (isinstance(asked.get("content"), str) and isinstance(answered.get("content"), str)):
         return "content that is not text would be lost."

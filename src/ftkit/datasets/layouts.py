@@ -1,13 +1,23 @@
-"""File layouts that a provider can ask for by name. A plug-in adds its own with `register_layout`."""
+"""File layouts that a provider can ask for by name, and that `transcribe` writes. A plug-in adds its own.
+
+    register_layout(Layout("mine", frozenset({RecordKind.TEXT}), lambda record: {"body": record["text"]},
+                           reads=Shape(RecordKind.TEXT, ("body",), lambda raw: {"text": raw["body"]})))
+
+An installed package whose entry point in the group `ftkit.layouts` names a module is imported when a layout is asked
+for that nobody knows yet: so the command line finds it as well.
+"""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from decimal import Decimal
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
-from ftkit.datasets._values import one_line
+from ftkit.datasets import _alpaca, _sharegpt
+from ftkit.datasets._encoding import as_json
+from ftkit.datasets._shapes import At, LossError
+from ftkit.datasets._values import is_object, one_line
+from ftkit.datasets.records import add_shape
 from ftkit.errors import ConfigurationError
 from ftkit.methods import near
 from ftkit.models import Problem, RecordKind
@@ -15,7 +25,9 @@ from ftkit.models import Problem, RecordKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ftkit.datasets.records import Record
+    from ftkit.datasets.records import Record, Shape
+
+GROUP = "ftkit.layouts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,35 +35,43 @@ class Layout:
     """How records are written, one JSON object a line.
 
     Attributes:
-        name: The name that `DatasetRules.layout` gives.
+        name: The name that `DatasetRules.layout` and `transcribe` give.
         kinds: The kinds of record that it can hold.
-        row: Turns a canonical record into the object that is written.
+        row: Turns a canonical record into the object that is written. It may raise a ValueError that says what would
+            be lost.
+        reads: How such an object is read, if not in one of the forms that are known anyway; None if it is, or if nobody
+            reads it back.
     """
 
     name: str
     kinds: frozenset[RecordKind]
     row: Callable[[Mapping[str, Any]], Record]
+    reads: Shape | None = None
+
+    @property
+    def is_canonical(self) -> bool:
+        """Whether it writes records as they are."""
+        return self.row is _as_it_is
 
     def encode(self, record: Mapping[str, Any]) -> bytes:
         """Returns the line of a record: compact UTF-8 with a line end; the same bytes on any machine.
 
         Raises:
             TypeError: There is something in it that JSON has no form for, such as a date.
-            ValueError: There is a number in it that would be sent as another one, or not at all.
+            ValueError: There is a number in it that would be sent as another one, or not at all; or something that the
+                layout has no place for.
         """
-        return _ENCODER.encode(self.row(record)).encode() + b"\n"
+        return encoded(self.row(record))
 
 
-def _exactly(value: object) -> float:
-    """Returns a number of a table, or one with many digits, as a float that equals it."""
-    if not isinstance(value, Decimal):
-        raise TypeError(f"JSON has no {type(value).__name__}")
-    if Decimal(repr(float(value))) != value:
-        raise ValueError(f"no float equals the number {value}, and it would be sent as another one")
-    return float(value)
+def encoded(row: Mapping[str, Any]) -> bytes:
+    """Returns the line of a row: compact UTF-8 with a line end.
 
-
-_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_exactly)
+    Raises:
+        TypeError: There is something in it that JSON has no form for.
+        ValueError: There is a number in it that would be sent as another one.
+    """
+    return as_json(row).encode() + b"\n"
 
 
 def not_json(source: str, line: int, error: Exception) -> Problem:
@@ -66,7 +86,7 @@ LAYOUTS: dict[str, Layout] = {}
 
 
 def register_layout(layout: Layout) -> Layout:
-    """Makes a layout known by its name.
+    """Makes a layout known by its name, and reads its form from now on.
 
     Raises:
         ConfigurationError: Another layout has that name, or it holds no kind of record.
@@ -75,6 +95,8 @@ def register_layout(layout: Layout) -> Layout:
         raise ConfigurationError(f"the layout '{layout.name}' holds no kind of record.")
     if LAYOUTS.setdefault(layout.name, layout) != layout:
         raise ConfigurationError(f"there is a layout '{layout.name}' already.", hint="Give yours a name of its own.")
+    if layout.reads is not None:
+        add_shape(layout.reads)
     return layout
 
 
@@ -85,9 +107,23 @@ def layout_named(name: str) -> Layout:
         ConfigurationError: There is none of that name.
     """
     if name not in LAYOUTS:
+        _load_plugged_in()
+    if name not in LAYOUTS:
         known = ", ".join(sorted(LAYOUTS))
         raise ConfigurationError(f"there is no layout '{name}'{near(name, LAYOUTS) or '.'}", hint=f"Known: {known}.")
     return LAYOUTS[name]
+
+
+def _load_plugged_in() -> None:
+    for entry in entry_points(group=GROUP):
+        try:
+            entry.load()
+        except ConfigurationError:
+            raise
+        except Exception as error:
+            package = entry.dist.name if entry.dist is not None else entry.module
+            message = f"the layouts of the package '{package}' cannot be loaded: {error}."
+            raise ConfigurationError(message, hint="Upgrade or uninstall that package.") from error
 
 
 def _as_it_is(record: Mapping[str, Any]) -> Record:
@@ -103,8 +139,28 @@ def _openai_preference(record: Mapping[str, Any]) -> Record:
     }
 
 
+def _preference_as_text(record: Mapping[str, Any]) -> Record:
+    """Writes a question and two answers. What else is in the messages is missed when they are read back."""
+    row: Record = {}
+    for field, role in (("prompt", "user"), ("chosen", "assistant"), ("rejected", "assistant")):
+        only: object = record[field][0] if len(record[field]) == 1 else None
+        if not is_object(only) or only.get("role") != role or not isinstance(only.get("content"), str):
+            raise LossError(At(field), f"what is not one message of '{role}' that is text: this form has no other.")
+        row[field] = only["content"]
+    return row
+
+
 CANONICAL = register_layout(Layout("ftkit", frozenset(RecordKind), _as_it_is))
 """The canonical form itself, of any kind: what local training and `split` use."""
 register_layout(Layout("chat", frozenset({RecordKind.CHAT}), _as_it_is))
+register_layout(Layout("prompt-completion", frozenset({RecordKind.PROMPT_COMPLETION}), _as_it_is))
+register_layout(Layout("text", frozenset({RecordKind.TEXT}), _as_it_is))
 register_layout(Layout("openai-item", frozenset({RecordKind.ITEM}), _as_it_is))
 register_layout(Layout("openai-preference", frozenset({RecordKind.PREFERENCE}), _openai_preference))
+# TRL's preferences: docs/source/dataset_formats.md of TRL 1.16, read 2026-11-27
+register_layout(Layout("trl-preference", frozenset({RecordKind.PREFERENCE}), _as_it_is))
+register_layout(Layout("trl-preference-text", frozenset({RecordKind.PREFERENCE}), _preference_as_text))
+register_layout(Layout("sharegpt", frozenset({RecordKind.CHAT}), _sharegpt.chat_row))
+register_layout(Layout("sharegpt-preference", frozenset({RecordKind.PREFERENCE}), _sharegpt.preference_row))
+register_layout(Layout("alpaca", frozenset({RecordKind.CHAT}), _alpaca.chat_row))
+register_layout(Layout("alpaca-preference", frozenset({RecordKind.PREFERENCE}), _alpaca.preference_row))

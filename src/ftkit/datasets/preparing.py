@@ -24,6 +24,7 @@ def prepare(
     *,
     columns: Mapping[str, str] | None = None,
     count_tokens: CountTokens | None = None,
+    progress: bool = False,
 ) -> Report:
     """Checks a data set and writes it in the provider's layout, in one pass.
 
@@ -36,6 +37,7 @@ def prepare(
         target: The file to write.
         columns: The file's own column names -> those of the record.
         count_tokens: Counts the tokens of records as the training would.
+        progress: Whether to show on a terminal how far it is, if it takes more than two seconds.
 
     Returns:
         What was found; there is no error in it. Its `kind` is the one that was written.
@@ -49,7 +51,9 @@ def prepare(
     if is_part_of(source, target):
         raise ConfigurationError(f"'{target}' is the data set itself.", hint="Write to another file.")
     with atomically([target]) as (file,):
-        report, kind = examine(source, rules, columns=columns, count_tokens=count_tokens, write=file.write)
+        report, kind = examine(
+            source, rules, columns=columns, count_tokens=count_tokens, write=file.write, progress=progress
+        )
         if not report.ok:
             errors, few = report.errors, len(report.errors) == 1
             summary = f"{source_name(source)} has {len(errors):,} error{'' if few else 's'}; nothing was written."

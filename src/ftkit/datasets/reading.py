@@ -8,6 +8,7 @@ from ftkit.datasets._arrow_rows import arrow_rows
 from ftkit.datasets._csv_rows import csv_rows, with_json_cells
 from ftkit.datasets._json_rows import json_rows, jsonl_rows
 from ftkit.datasets._locating import Format, Located, Source, locate
+from ftkit.datasets._opening import BrokenOffError, why_broken_off
 from ftkit.datasets._rows import Row, bad_row
 from ftkit.datasets._values import named, one_line
 from ftkit.datasets.records import FIELD_NAMES, OPTIONAL_FIELDS
@@ -32,7 +33,8 @@ def read(source: Source, *, columns: Mapping[str, str] | None = None) -> Iterato
     """Reads a data set. Memory does not grow with its length.
 
     Args:
-        source: A file (.jsonl, .ndjson, .json, .csv, .parquet), or a folder saved by `datasets.save_to_disk`.
+        source: A file (.jsonl, .ndjson, .json, .csv, .parquet; all but the last also packed, with .gz or .zst after it),
+            or a folder saved by `datasets.save_to_disk`.
         columns: The file's own column names -> those of the record, such as {"question": "prompt"}. Where the file
             has a column of the new name as well, that one is kept as "prompt (the file's own)".
 
@@ -60,9 +62,8 @@ def _to_the_end(name: str, rows: Iterator[Row]) -> Iterator[Row]:
         for row in rows:
             line = row.line
             yield row
-    except OSError as error:
-        message = f"the file cannot be read any further: {error.strerror or error}."
-        yield bad_row(name, line + 1, "unreadable-file", message, "Look at the file and its disk; nothing was lost.")
+    except (OSError, BrokenOffError) as error:
+        yield bad_row(name, line + 1, *why_broken_off(error))
 
 
 def _known_columns(columns: Mapping[str, str]) -> dict[str, str]:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os.path
+import re
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ftkit.datasets import _pictures
 from ftkit.datasets._strict_json import StrictJSON
 from ftkit.datasets._values import excerpt, is_list, is_object, type_name
 from ftkit.datasets.records import At, Record
@@ -32,6 +36,7 @@ _OTHER_NAMES = {
 }
 """What other formats call the roles."""
 
+_AROUND = 20  # characters that are shown on both sides of what is wrong within a text
 _LONGEST_ROLE = 100  # characters in which a known role is looked for
 
 _ONE_ANSWER = "Add a message with the role 'assistant': that is what is learnt."
@@ -57,26 +62,28 @@ def flaws(kind: RecordKind, record: Record, rules: DatasetRules) -> Iterator[Fla
     if kind is RecordKind.PREFERENCE:
         return _preference(record, rules)
     if kind is RecordKind.PROMPT_COMPLETION:
-        return _prompt_completion(record)
-    return _text(record)
+        return _prompt_completion(record, rules)
+    return _text(record, rules)
 
 
-def _prompt_completion(record: Record) -> Iterator[Flaw]:
+def _prompt_completion(record: Record, rules: DatasetRules) -> Iterator[Flaw]:
     for field in ("prompt", "completion"):
-        yield from _is_text(record, field)
+        yield from _is_text(record, field, rules)
     if isinstance(record["completion"], str) and not record["completion"].strip():
         yield Flaw("empty-completion", At("completion"), "the completion is empty.", "Write what is to be learnt.")
 
 
-def _text(record: Record) -> Iterator[Flaw]:
-    yield from _is_text(record, "text")
+def _text(record: Record, rules: DatasetRules) -> Iterator[Flaw]:
+    yield from _is_text(record, "text", rules)
     if isinstance(record["text"], str) and not record["text"].strip():
         yield Flaw("empty-text", At("text"), "the text is empty.", "Write some, or leave the row out.")
 
 
-def _is_text(record: Record, field: str) -> Iterator[Flaw]:
+def _is_text(record: Record, field: str, rules: DatasetRules) -> Iterator[Flaw]:
     value = record[field]
-    if not isinstance(value, str):
+    if isinstance(value, str):
+        yield from _special_tokens(At(field), value, rules)
+    else:
         yield Flaw("not-text", At(field), f"this is {type_name(value)}.", "Write text.", excerpt=excerpt(value))
 
 
@@ -87,6 +94,7 @@ def _chat(record: Record, rules: DatasetRules) -> Iterator[Flaw]:
         yield Flaw("empty-messages", At("messages"), "there are no messages.", "Write some, or leave the row out.")
         return
     yield from _conversation("messages", messages, rules, set())
+    yield from _too_many_pictures("messages", messages, rules)
     if rules.needs_assistant and _roles_are_known(messages, rules):
         yield from _something_to_learn(messages)
 
@@ -98,6 +106,10 @@ def _item(record: Record, rules: DatasetRules) -> Iterator[Flaw]:
         where = At("messages", len(record["messages"]) - 1, "role")
         message = "the last message is not the user's, and there is nothing to answer."
         yield Flaw("last-not-user", where, message, "Leave out what follows the question; put the answer beside it.")
+    for field in sorted(rules.item_fields - record.keys()):
+        wrong = f"the grader reads item.{field}, which the row has not."
+        fix = f"Add '{field}'{near(field, record.keys() - {'messages', 'tools'})}"
+        yield Flaw("missing-item-field", At(field), wrong, fix if fix.endswith("?") else f"{fix}.")
 
 
 def _preference(record: Record, rules: DatasetRules) -> Iterator[Flaw]:
@@ -115,6 +127,7 @@ def _preference(record: Record, rules: DatasetRules) -> Iterator[Flaw]:
         elif _roles_are_known(messages, rules) and not _answers(messages):
             yield Flaw("no-assistant", At(field), "there is no message of the assistant.", _ONE_ANSWER)
         yield from _only_answers(field, messages, rules)
+        yield from _too_many_pictures(field, [*record["prompt"], *messages], rules)
     if record["chosen"] and _unweighted(record["chosen"]) == _unweighted(record["rejected"]):
         message = "the chosen and the rejected answer are the same."
         yield Flaw("same-answers", At("rejected"), message, "Leave the row out: there is nothing to prefer.")
@@ -188,7 +201,7 @@ def _conversation(field: str, messages: list[Any], rules: DatasetRules, calls: s
             yield Flaw("not-a-message", at, wrong, _MESSAGE, excerpt=excerpt(message))
             continue
         yield from _role(at, message, rules)
-        yield from _content(at, message)
+        yield from _content(at, message, rules)
         if "weight" in message:
             yield from _weight(at, message, rules)
         if "name" in message and not isinstance(message["name"], str):
@@ -211,15 +224,23 @@ def _role(at: At, message: dict[str, Any], rules: DatasetRules) -> Iterator[Flaw
 
 
 def _use_role(role: str, rules: DatasetRules) -> str:
-    word = role[:_LONGEST_ROLE].strip().lower()
-    other = word if word in rules.roles else _OTHER_NAMES.get(word)
-    guess = (
-        f"'{other}'" if other in rules.roles else near(word, rules.roles).removeprefix("; did you mean ").rstrip("?")
-    )
+    other = role_meant(role, rules)
+    guess = f"'{other}'" if other else near(_word(role), rules.roles).removeprefix("; did you mean ").rstrip("?")
     return f"Use {guess or 'one of ' + ', '.join(sorted(rules.roles))}."
 
 
-def _content(at: At, message: dict[str, Any]) -> Iterator[Flaw]:
+def role_meant(role: str, rules: DatasetRules) -> str | None:
+    """Returns the role that an unknown word stands for: another spelling, or what other formats call it."""
+    word = _word(role)
+    other = word if word in rules.roles else _OTHER_NAMES.get(word)
+    return other if other in rules.roles else None
+
+
+def _word(role: str) -> str:
+    return role[:_LONGEST_ROLE].strip().lower()
+
+
+def _content(at: At, message: dict[str, Any], rules: DatasetRules) -> Iterator[Flaw]:
     at = at._replace(rest="content")
     content: object = message.get("content")
     if content is None:
@@ -229,13 +250,10 @@ def _content(at: At, message: dict[str, Any]) -> Iterator[Flaw]:
         wrong = "the assistant says nothing, and that is what is learnt."
         yield Flaw("empty-answer", at, wrong, "Write the answer, or leave the row out.", Severity.WARNING)
     elif isinstance(content, str):
-        return
+        yield from _special_tokens(at, content, rules)
     elif is_list(content) and content:
         for index, part in enumerate(content):
-            if not _is_part(part):
-                fix = 'Write {"type": "text", "text": "..."} or {"type": "image_url", "image_url": {"url": "..."}}.'
-                place = at._replace(rest=f"content[{index}]")
-                yield Flaw("bad-content", place, "this is no part of a message.", fix, excerpt=excerpt(part))
+            yield from _part(at._replace(rest=f"content[{index}]"), part, message.get("role"), rules)
     else:
         wrong = (
             "the list of parts is empty." if is_list(content) else f"content is text, and this is {type_name(content)}."
@@ -243,13 +261,50 @@ def _content(at: At, message: dict[str, Any]) -> Iterator[Flaw]:
         yield Flaw("bad-content", at, wrong, "Write text, or a list of parts.", excerpt=excerpt(content))
 
 
-def _is_part(part: object) -> bool:
-    if not is_object(part):
-        return False
-    if part.get("type") == "text":
-        return isinstance(part.get("text"), str)
-    image: object = part.get("image_url")
-    return part.get("type") == "image_url" and is_object(image) and isinstance(image.get("url"), str)
+def _part(at: At, part: object, role: object, rules: DatasetRules) -> Iterator[Flaw]:
+    """Yields what is wrong with a part of a message: a text or a picture."""
+    text: object = part.get("text") if is_object(part) and part.get("type") == "text" else None
+    address = _pictures.address_of(part)
+    if isinstance(text, str):
+        yield from _special_tokens(at._replace(rest=f"{at.rest}.text"), text, rules)
+    elif address is not None:
+        place = at._replace(rest=f"{at.rest}.image_url.url")
+        for code, wrong, fix in _pictures.faults(address, role, rules):
+            yield Flaw(code, place, wrong, fix, excerpt=excerpt(address))
+    else:
+        fix = 'Write {"type": "text", "text": "..."} or {"type": "image_url", "image_url": {"url": "..."}}.'
+        yield Flaw("bad-content", at, "this is no part of a message.", fix, excerpt=excerpt(part))
+
+
+def _too_many_pictures(field: str, messages: list[Any], rules: DatasetRules) -> Iterator[Flaw]:
+    if rules.max_images is None:
+        return
+    number = _pictures.number_in(messages)
+    if number > rules.max_images:
+        wrong = f"the example has {number} pictures, and at most {rules.max_images} are accepted."
+        yield Flaw("too-many-images", At(field), wrong, "Leave some out, or make two examples of it.")
+
+
+def _special_tokens(at: At, text: str, rules: DatasetRules) -> Iterator[Flaw]:
+    """Yields that a text holds what the tokenizer takes for something else than text."""
+    if not rules.special_tokens:
+        return
+    found = _any_of(rules.special_tokens).search(text)
+    if found is None:
+        return
+    token = found.group()
+    wrong = f"the text holds the special token {token}, of which the whole job would fail."
+    fix = "Leave it out, or write it otherwise, such as with a space in it."
+    around = text[max(0, found.start() - _AROUND) : found.end() + _AROUND]
+    yield Flaw("special-token", at, wrong, fix, excerpt=excerpt(around))
+
+
+@cache
+def _any_of(tokens: tuple[str, ...]) -> re.Pattern[str]:
+    """Returns what finds any of some texts. What all begin with stands before the choice, which makes it quick."""
+    start = os.path.commonprefix(tokens)  # noqa: RUF071 - letter by letter is what is wanted
+    rest = sorted((token.removeprefix(start) for token in tokens), key=len, reverse=True)
+    return re.compile(f"{re.escape(start)}(?:{'|'.join(map(re.escape, rest))})")
 
 
 def _weight(at: At, message: dict[str, Any], rules: DatasetRules) -> Iterator[Flaw]:
@@ -316,7 +371,7 @@ def _calls(at: At, message: dict[str, Any], rules: DatasetRules, calls: set[str]
         yield Flaw("bad-tool-call", at, "tool_calls is a list of calls.", _CALL, excerpt=excerpt(made))
     else:
         for index, call in enumerate(made):
-            yield from _call(at._replace(rest=f"tool_calls[{index}]"), call)
+            yield from _call(at._replace(rest=f"tool_calls[{index}]"), call, rules)
             if is_object(call) and isinstance(call.get("id"), str):
                 calls.add(call["id"])
 
@@ -324,14 +379,16 @@ def _calls(at: At, message: dict[str, Any], rules: DatasetRules, calls: set[str]
 _CALL = 'Write [{"id": "...", "type": "function", "function": {"name": "...", "arguments": "{...}"}}].'
 
 
-def _call(at: At, call: object) -> Iterator[Flaw]:
+def _call(at: At, call: object, rules: DatasetRules) -> Iterator[Flaw]:
     if not is_object(call) or not _has_function_name(call):
         place = at._replace(rest=f"{at.rest}.function.name")
         yield Flaw("bad-tool-call", place, "the call names no function.", _CALL, excerpt=excerpt(call))
         return
     arguments: object = call["function"].get("arguments")
+    place = at._replace(rest=f"{at.rest}.function.arguments")
+    if isinstance(arguments, str):
+        yield from _special_tokens(place, arguments, rules)
     if not isinstance(arguments, str) or not _is_json_object(arguments):
-        place = at._replace(rest=f"{at.rest}.function.arguments")
         wrong = "the arguments are not text that holds a JSON object."
         shown = None if arguments is None else excerpt(arguments)
         yield Flaw("bad-tool-call", place, wrong, "Write them with json.dumps.", excerpt=shown)

@@ -6,7 +6,6 @@ import logging
 import re
 import time
 from contextlib import contextmanager
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlsplit
 
@@ -38,6 +37,7 @@ from ftkit.errors import (
 )
 from ftkit.methods import Settings
 from ftkit.models import Deployment, DeploymentStatus
+from ftkit.pricing import built_in_prices, known_prices
 from ftkit.providers._http_errors import (
     kind_of,
     origin_of,
@@ -50,6 +50,7 @@ from ftkit.providers._secrets import HoldsKey, borne_by, forget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
+    from decimal import Decimal
     from pathlib import Path
 
     from azure.core.polling import LROPoller
@@ -59,8 +60,6 @@ logger = logging.getLogger("ftkit")
 
 T = TypeVar("T")
 
-PRICE_PER_HOUR = {"standard": Decimal("1.70"), "globalstandard": Decimal("1.70"), "developertier": Decimal(0)}
-"""What a deployment of a tuned model costs an hour, in USD, used or not (Azure's pricing page, read 2026-11-23)."""
 _TUNED = re.compile(r"\.ft-|^ft:")
 """What tells a tuned model by its name. Others are paid in other ways, by the token, say."""
 _LIFETIMES = {
@@ -278,7 +277,7 @@ class Account(HoldsKey):
     def _price(self, found: ARMDeployment) -> Decimal | None:
         if not self._is_paid or found.sku is None or not _TUNED.search(_model(found) or ""):
             return None
-        return PRICE_PER_HOUR.get(found.sku.name.lower())
+        return _hosting_hour(_model(found) or "", found.sku.name)
 
     @contextmanager
     def _errors(self) -> Generator[None]:
@@ -333,9 +332,20 @@ class Account(HoldsKey):
 def _announce(name: str, model: str, options: DeployOptions) -> None:
     """Tells what a deployment costs before it does."""
     sku = options.sku.lower()
-    price = PRICE_PER_HOUR.get(sku) if _TUNED.search(model) else None
+    price = _hosting_hour(model, options.sku) if _TUNED.search(model) else None
     costs = "at a price that ftkit does not know" if price is None else f"for ${price} an hour, used or not"
     logger.warning("deploying '%s' (%s) %s. %s", name, options.sku, costs, _LIFETIMES.get(sku, ""))
+
+
+def _hosting_hour(model: str, sku: str) -> Decimal | None:
+    """Returns what a deployment of a tuned model costs an hour, used or not; None if that is not known."""
+    try:
+        prices = known_prices()
+    except ConfigurationError as error:  # a deployment can be seen, and deleted, whatever is wrong with that file
+        logger.warning("%s", error.message)
+        prices = built_in_prices()
+    price = prices.price("azure", model, "hosting_hour", sku)
+    return None if price is None else price.amount
 
 
 def _model(found: ARMDeployment) -> str | None:

@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 import openai
 
 from ftkit.errors import ConfigurationError, CredentialsError, MissingExtraError, NotFoundError
+from ftkit.lifecycles import announced
 from ftkit.methods import Settings, Supervised
-from ftkit.models import Checkpoint, Deployment, FineTuningJob, Problem
+from ftkit.models import Checkpoint, Deployment, FineTuningJob, Lifecycle, Problem
 from ftkit.providers._http_errors import plain
 from ftkit.providers._openai_wire import Line, OpenAIWire
 from ftkit.providers._openai_wire.bodies import method_body
@@ -90,7 +91,7 @@ class AzureProvider(OpenAIWire):
 
     Options: type[BaseModel] = AzureOptions
     name: str = _NAME
-    max_bytes = 512 * 10**6
+    wire = _NAME
 
     @forgetful
     def __init__(
@@ -138,13 +139,13 @@ class AzureProvider(OpenAIWire):
     # -- what every provider has ---------------------------------------------------------------------------------
 
     def problems(self, request: JobRequest) -> list[Problem]:
-        """Says what Azure is certain to refuse."""
+        """Says what Azure is certain to refuse, and warns of what is about to end."""
         found = list(problems_of(request, suffix=_SUFFIX, suffix_rule=_SUFFIX_RULE))
         if not self._is_v1 and request.metadata:
             message = "Azure's dated dialect keeps no metadata."
             fix = "Leave it out, or leave out api_version: the v1 dialect keeps it."
             found.append(Problem(code="unsupported-field", field="metadata", message=message, fix=fix))
-        return [*found, *self._option_problems(request)]
+        return [*found, *self._option_problems(request), *self._end_of(request.model)]
 
     def find_job(self, key: str, request: JobRequest, since: datetime) -> FineTuningJob | None:
         """Knows a job by its key where Azure keeps it, else by all that was asked for.
@@ -159,6 +160,14 @@ class AzureProvider(OpenAIWire):
             if job.key == key or (job.key is None and _is_it(job, request, wanted))
         ]
         return self._the_one(found, key)
+
+    def lifecycle(self, model: str) -> Lifecycle | None:
+        """Returns until when a model can be tuned and asked, as was announced.
+
+        The service itself is not asked: of a model it tells when the base model retires, and what was tuned on it
+        answers for longer.
+        """
+        return announced(self.wire, model) if self._has_vendors_prices else None
 
     # -- deployments ---------------------------------------------------------------------------------------------
 
@@ -215,6 +224,16 @@ class AzureProvider(OpenAIWire):
     def _is_local(self) -> bool:
         """Whether it is `ftkit serve` that answers: Azure's own is never there without TLS."""
         return urlsplit(self._endpoint).scheme == "http"
+
+    @property
+    def _has_vendors_prices(self) -> bool:
+        return not self._is_local
+
+    def _tier(self, request: JobRequest) -> str | None:
+        try:
+            return AzureOptions(**request.provider_options).training_type
+        except ConfigurationError:  # which is a problem of the request, and told as one
+            return None
 
     def _whose(self) -> tuple[str, str | None]:
         return self._endpoint, "resource"  # whatever dialect is spoken

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from datetime import UTC, date, datetime
+from datetime import date
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -13,8 +13,8 @@ import openai
 from pydantic import Field, SecretStr, ValidationError
 
 from ftkit.errors import ConfigurationError, CredentialsError, NotFoundError
+from ftkit.lifecycles import announced, with_shutdown
 from ftkit.methods import Settings
-from ftkit.models import Checkpoint, Deployment, FineTuningJob, Lifecycle, Page, Problem, Severity
 from ftkit.providers._openai_wire import Line, OpenAIWire
 from ftkit.providers._openai_wire.aliases import Aliases
 from ftkit.providers._openai_wire.bodies import Body, JobBody, ModelBody
@@ -27,30 +27,16 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from ftkit.models import JobRequest
+    from ftkit.models import Checkpoint, Deployment, FineTuningJob, JobRequest, Lifecycle, Page, Problem
 
 _NAME = "openai"
 _HOST = "api.openai.com"
 _HINT = "Set OPENAI_API_KEY, or give api_key=..."
 _SUFFIX = re.compile(r".{1,64}", re.DOTALL)
 
-TRAINING_ENDS = date(2027, 1, 5)
-"""The last day on which OpenAI takes a fine-tuning job: it closes on 2027-01-06 (announced; read on 2026-11-23)."""
-SERVING_ENDS: Mapping[str, date] = {
-    "gpt-4o": date(2027, 1, 13),
-    "gpt-4o-mini": date(2027, 1, 13),
-    "gpt-4.1": date(2027, 1, 13),
-    "gpt-4.1-mini": date(2027, 1, 13),
-    "gpt-3.5": date(2026, 10, 22),
-    "gpt-4-": date(2026, 10, 22),
-    "gpt-4.1-nano": date(2026, 10, 22),
-    "o4-mini": date(2026, 10, 22),
-}
-"""The last day on which a family of models, and what was tuned on it, answers (announced; read on 2026-11-23)."""
 _PARTS = 5
 """Parts of the name of a tuned model, with colons between."""
 _JOB_EVENTS = "fine_tuning.job."
-_SOURCE = "OpenAI's deprecations page, read 2026-11-23"
 
 
 class Message(Body):
@@ -92,7 +78,7 @@ class OpenAIProvider(OpenAIWire):
 
     Options: type[BaseModel] = OpenAIOptions
     name: str = _NAME
-    max_bytes = 8 * 10**9
+    wire = _NAME
 
     @forgetful
     def __init__(
@@ -135,7 +121,7 @@ class OpenAIProvider(OpenAIWire):
     def problems(self, request: JobRequest) -> list[Problem]:
         """Says what OpenAI is certain to refuse, and warns of what is about to end."""
         found = list(problems_of(request, suffix=_SUFFIX, suffix_rule="Use 1 to 64 characters."))
-        return [*found, *self._option_problems(request), *self._endings(request.model)]
+        return [*found, *self._option_problems(request), *self._end_of(request.model)]
 
     # -- abilities -----------------------------------------------------------------------------------------------
 
@@ -152,16 +138,15 @@ class OpenAIProvider(OpenAIWire):
 
     def lifecycle(self, model: str) -> Lifecycle | None:
         """Returns until when a model can be tuned and asked: as the service says, else as was announced."""
-        if not self._is_openai:
+        if not self._has_vendors_prices:
             return None
+        known = announced(self.wire, model)
         retrieve = self._line.client.models.with_raw_response.retrieve
         try:
             told = self._line.ask(ModelBody, retrieve, self._known_model(model)).shutdown_date
         except NotFoundError:
             told = None
-        ends = date.fromisoformat(told) if told else _announced(model)
-        source = "GET /v1/models" if told else _SOURCE
-        return Lifecycle(model=model, training_ends=TRAINING_ENDS, serving_ends=ends, source=source)
+        return with_shutdown(known, model, date.fromisoformat(told), "GET /v1/models") if told else known
 
     def deploy(self, target: FineTuningJob | Checkpoint | str, name: str, options: Mapping[str, Any]) -> Deployment:
         """Gives a model a name, and returns at once: OpenAI's models can be asked as they are."""
@@ -208,8 +193,9 @@ class OpenAIProvider(OpenAIWire):
         return url_shown(self._line.client.base_url)
 
     @property
-    def _is_openai(self) -> bool:
-        return urlsplit(self._url).hostname == _HOST
+    def _has_vendors_prices(self) -> bool:
+        host = urlsplit(self._url).hostname or ""
+        return f".{host}".endswith(f".{_HOST}")  # data may stay in a region: eu.api.openai.com
 
     def _whose(self) -> tuple[str, str | None]:
         return self._url, self._line.client.project or self._line.client.organization
@@ -227,20 +213,6 @@ class OpenAIProvider(OpenAIWire):
         job = super()._job(body)
         return job if job.suffix else job.model_copy(update={"suffix": _suffix_in(job.fine_tuned_model or "")})
 
-    def _endings(self, model: str) -> list[Problem]:
-        """Warns of what ends. Nothing is refused for it: what was announced may be put off."""
-        if not self._is_openai:
-            return []
-        today, ends = datetime.now(UTC).date(), _announced(model)
-        found = [f"OpenAI takes no fine-tuning jobs after {TRAINING_ENDS}."]
-        if ends is not None:
-            found.append(f"{model} answers until {ends} and no longer, and so does every model that is tuned on it.")
-        fix = f"Train elsewhere: Client('huggingface'), say. ({_SOURCE}; today is {today}.)"
-        return [
-            Problem(severity=Severity.WARNING, code="ending", field="model", message=message, fix=fix)
-            for message in found
-        ]
-
 
 def _job_of_message(payload: bytes) -> str:
     """Returns the id of the job of a verified message."""
@@ -257,10 +229,3 @@ def _suffix_in(model: str) -> str | None:
     """Returns the suffix in a name such as ft:gpt-4o-mini-2024-07-18:my-org:my-suffix:8xYz; None if it has none."""
     parts = model.split(":")
     return (parts[3] or None) if len(parts) == _PARTS and parts[0] == "ft" else None
-
-
-def _announced(model: str) -> date | None:
-    """Returns the announced last day of a model, or of what it was tuned on: that of the longest family that fits."""
-    base = model.removeprefix("ft:")
-    fitting = [family for family in SERVING_ENDS if base.startswith(family)]
-    return SERVING_ENDS[max(fitting, key=len)] if fitting else None

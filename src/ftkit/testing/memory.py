@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
+from ftkit.datasets.rulebook import RuleBook
 from ftkit.errors import (
     ConfigurationError,
     ConflictError,
@@ -29,7 +30,6 @@ from ftkit.methods import DPO, Method, Supervised, explain, parse_method
 from ftkit.models import (
     ChatReply,
     Checkpoint,
-    DatasetRules,
     Deployment,
     DeploymentStatus,
     FineTuningJob,
@@ -37,7 +37,6 @@ from ftkit.models import (
     JobStatus,
     Page,
     Problem,
-    RecordKind,
     TrainingFile,
 )
 from ftkit.providers._secrets import forgetful
@@ -55,7 +54,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from ftkit.models import ChatMessage, ChatOptions, JobRequest
+    from ftkit.models import ChatMessage, ChatOptions, DatasetRules, JobRequest
 
 STATUS_WORDS: Mapping[str, JobStatus] = {
     "pending": JobStatus.QUEUED,
@@ -66,6 +65,12 @@ STATUS_WORDS: Mapping[str, JobStatus] = {
     "cancelled": JobStatus.CANCELLED,
 }
 """What the vendor's words mean. A word that is not here reads as UNKNOWN."""
+
+_RULES = RuleBook(
+    {"layout": "openai-preference", "accepts": ["preference"]},
+    {"method": "supervised", "layout": "chat", "accepts": ["chat"]},
+)
+"""What it asks of data: a row for everything, and one for what differs from it."""
 
 _REFUSALS: Mapping[int, type[ProviderError]] = {
     402: QuotaError,
@@ -137,10 +142,7 @@ class MemoryProvider:
 
     def rules(self, method: Method, model: str) -> DatasetRules:
         """Takes what the method needs, in one layout for all models."""
-        del model
-        if isinstance(method, Supervised):
-            return DatasetRules(layout="chat", accepts=frozenset({RecordKind.CHAT}))
-        return DatasetRules(layout="openai-preference", accepts=frozenset({RecordKind.PREFERENCE}))
+        return _RULES.rules(method, model)
 
     def problems(self, request: JobRequest) -> list[Problem]:
         """Refuses methods and options that it does not have, and labels, for which the vendor has no room."""

@@ -2,51 +2,46 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from ftkit.methods import DPO, Method, Reinforcement, Supervised, near
-from ftkit.models import DatasetRules, Problem, RecordKind, Severity
+from ftkit.datasets.rulebook import built_in
+from ftkit.methods import DPO, Method, Reinforcement, Supervised, near, values_in
+from ftkit.models import Problem, Severity
 from ftkit.provider import unsupported_method
 from ftkit.providers._openai_wire.bodies import known_hyperparameters
 from ftkit.providers._openai_wire.graders import grader_problems
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Iterator
 
-    from ftkit.models import JobRequest
+    from ftkit.models import DatasetRules, JobRequest
 
 METHODS: frozenset[type[Method]] = frozenset({Supervised, DPO, Reinforcement})
 
-_SOURCE = "OpenAI API reference and its guide to fine-tuning, 2026-11-23"
 _MOST = {"n_epochs": 50, "batch_size": 256, "beta": 2}
 _PAIRS, _KEY, _VALUE = 16, 64, 512
 _OURS = 1
 """Labels among the metadata that we need ourselves."""
-_MIN_ROWS = 10
+_ITEM_FIELD = re.compile(r"\{\{\s*item\.(\w+)")
+"""What a template of a grader reads of an item."""
 
 
-def rules_of(method: Method, max_bytes: int) -> DatasetRules:
-    """Returns what a data set must look like.
+def rules_of(provider: str, method: Method, model: str) -> DatasetRules:
+    """Returns what a data set must look like, by the table of rules.
 
     Args:
-        method: The method.
-        max_bytes: Largest file, in bytes.
+        provider: Whose rules: "openai" or "azure".
+        method: The method. What its grader reads, every item must have.
+        model: The model, or one that was tuned, whose name holds that of the model that it came from.
     """
-    if isinstance(method, Supervised):
-        layout, kind = "chat", RecordKind.CHAT
-    elif isinstance(method, Reinforcement):
-        layout, kind = "openai-item", RecordKind.ITEM
-    else:
-        layout, kind = "openai-preference", RecordKind.PREFERENCE
-    return DatasetRules(
-        layout=layout,
-        accepts=frozenset({kind}),
-        needs_assistant=not isinstance(method, Reinforcement),
-        min_rows=_MIN_ROWS,
-        max_bytes=max_bytes,
-        source=_SOURCE,
-    )
+    read = _read_by_grader(method) if isinstance(method, Reinforcement) else frozenset[str]()
+    return built_in(provider).rules(method, model.removeprefix("ft:"), item_fields=read)
+
+
+def _read_by_grader(method: Reinforcement) -> frozenset[str]:
+    texts = (value for _, value in values_in(method.grader) if isinstance(value, str))
+    return frozenset(name for text in texts for name in _ITEM_FIELD.findall(text))
 
 
 def problems_of(request: JobRequest, *, suffix: re.Pattern[str], suffix_rule: str) -> Iterator[Problem]:

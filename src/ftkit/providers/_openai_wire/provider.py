@@ -38,6 +38,7 @@ from ftkit.providers._openai_wire.bodies import (
     method_body,
     results_of,
 )
+from ftkit.providers._openai_wire.costs import TellsCosts
 from ftkit.providers._openai_wire.limits import METHODS, rules_of
 from ftkit.providers._openai_wire.line import PAGE, Line
 from ftkit.providers._openai_wire.uploads import Sender
@@ -66,14 +67,15 @@ _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,399}")
 _REFUSED = (400, 409)
 
 
-class OpenAIWire:
+class OpenAIWire(TellsCosts):
     """The verbs of both providers. What differs is in their own files."""
 
     contract: ClassVar[int] = 1
     name: str
     methods: frozenset[type[Method]] = METHODS
 
-    max_bytes: ClassVar[int]
+    wire: ClassVar[str]
+    """Whose rules it keeps, in the table of rules; a provider of another name may speak the same API."""
     Options: type[BaseModel]
 
     def __init__(self, line: Line, processing_s: float) -> None:
@@ -92,8 +94,7 @@ class OpenAIWire:
 
     def rules(self, method: Method, model: str) -> DatasetRules:
         """Takes conversations; for DPO, preferences; for reinforcement, items to grade."""
-        del model
-        return rules_of(method, self.max_bytes)
+        return rules_of(self.wire, method, model)
 
     # -- jobs ----------------------------------------------------------------------------------------------------
 

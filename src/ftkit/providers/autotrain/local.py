@@ -14,7 +14,7 @@ from ftkit.providers.autotrain import environment
 from ftkit.providers.autotrain.backends import NAME
 from ftkit.providers.autotrain.options import AutoTrainOptions
 from ftkit.providers.autotrain.problems import problems_of
-from ftkit.providers.autotrain.recipe import ACCEPTS, rules_of
+from ftkit.providers.autotrain.recipe import TASKS, rules_of
 from ftkit.providers.huggingface.resolve import absolute
 
 if TYPE_CHECKING:
@@ -58,13 +58,12 @@ class AutoTrainProvider(LocalProvider):
     ) -> None:
         super().__init__(NAME, jobs_folder, slots)
         self._python = python
-        self.methods: frozenset[type[Method]] = frozenset(ACCEPTS)
+        self.methods: frozenset[type[Method]] = frozenset(TASKS)
         self.model_roles: Mapping[str, str] = {"small": "ftkit/small"}
 
     def rules(self, method: Method, model: str) -> DatasetRules:
         """Takes conversations or text; for DPO, ORPO and reward models, preferences. Its templates know three roles."""
-        del model
-        return rules_of(method)
+        return rules_of(method, model)
 
     def problems(self, request: JobRequest) -> list[Problem]:
         """Says what AutoTrain cannot train, and what it passes over, without asking anybody."""

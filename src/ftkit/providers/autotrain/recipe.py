@@ -5,29 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ftkit.datasets.layouts import Layout, register_layout
+from ftkit.datasets.rulebook import built_in
 from ftkit.methods import DPO, ORPO, LoRA, Method, Reward, Supervised
-from ftkit.models import DatasetRules, RecordKind
+from ftkit.models import RecordKind
 from ftkit.providers.autotrain.options import AutoTrainOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ftkit.models import JobRequest
+    from ftkit.models import DatasetRules, JobRequest
 
 LAYOUT = "autotrain"
 DATA = "data"
 PROJECT = "project"
-_SOURCE = "autotrain-advanced 0.8.36, tried 2026-11-27"
 LEARNING_RATE = 3e-5
 """AutoTrain's own learning rate (its LLMTrainingParams, 0.8.36), which `learning_rate_multiplier` is a factor on."""
 
 TASKS: Mapping[type[Method], str] = {Supervised: "llm-sft", DPO: "llm-dpo", ORPO: "llm-orpo", Reward: "llm-reward"}
-ACCEPTS: Mapping[type[Method], frozenset[RecordKind]] = {
-    Supervised: frozenset({RecordKind.CHAT, RecordKind.TEXT}),
-    DPO: frozenset({RecordKind.PREFERENCE}),
-    ORPO: frozenset({RecordKind.PREFERENCE}),
-    Reward: frozenset({RecordKind.PREFERENCE}),
-}
 COLUMNS: Mapping[RecordKind, Mapping[str, str]] = {
     RecordKind.CHAT: {"text_column": "messages"},
     RecordKind.TEXT: {"text_column": "text"},
@@ -56,16 +50,9 @@ def _row(record: Mapping[str, Any]) -> dict[str, Any]:
 register_layout(Layout(LAYOUT, frozenset({RecordKind.CHAT, RecordKind.TEXT, RecordKind.PREFERENCE}), _row))
 
 
-def rules_of(method: Method) -> DatasetRules:
-    """Returns what a data set must look like: what AutoTrain's templates would drop is refused."""
-    return DatasetRules(
-        layout=LAYOUT,
-        accepts=ACCEPTS.get(type(method), frozenset({RecordKind.CHAT})),
-        roles=frozenset({"system", "user", "assistant"}),
-        weights=False,
-        tools=False,
-        source=_SOURCE,
-    )
+def rules_of(method: Method, model: str) -> DatasetRules:
+    """Returns what a data set must look like, by the table of rules."""
+    return built_in("autotrain").rules(method, model)
 
 
 def kind_of(row: Mapping[str, Any]) -> RecordKind:

@@ -31,7 +31,7 @@ from ftkit.providers._notes import Notes
 from ftkit.providers.autotrain import environment
 from ftkit.providers.autotrain.backends import NAME, SPACES
 from ftkit.providers.autotrain.options import AutoTrainOptions
-from ftkit.providers.autotrain.recipe import ACCEPTS, config_of, kind_of, rules_of
+from ftkit.providers.autotrain.recipe import TASKS, config_of, kind_of, rules_of
 from ftkit.providers.autotrain.spaces_hub import SpacesHub
 from ftkit.providers.autotrain.spaces_jobs import SpaceJobs
 from ftkit.providers.autotrain.spaces_log import page_of
@@ -105,7 +105,7 @@ class AutoTrainSpaces(KeepsFiles):
         self._making_s = making_s
         self._jobs_folder = jobs_folder
         self.settle_s = 10.0
-        self.methods: frozenset[type[Method]] = frozenset(ACCEPTS)
+        self.methods: frozenset[type[Method]] = frozenset(TASKS)
         self.model_roles: Mapping[str, str] = {"small": _SMALL}
 
     def __repr__(self) -> str:
@@ -119,8 +119,7 @@ class AutoTrainSpaces(KeepsFiles):
 
     def rules(self, method: Method, model: str) -> DatasetRules:
         """Takes what AutoTrain takes on this machine: conversations or text, and preferences."""
-        del model
-        return rules_of(method)
+        return rules_of(method, model)
 
     def problems(self, request: JobRequest) -> list[Problem]:
         """Says what AutoTrain cannot train in a Space, and what it passes over, without asking anybody."""

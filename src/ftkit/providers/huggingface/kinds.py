@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ftkit.datasets.rulebook import built_in
 from ftkit.errors import ConfigurationError
 from ftkit.methods import DPO, Supervised
-from ftkit.models import DatasetRules, RecordKind
 from ftkit.providers.huggingface.options import LocalOptions
 from ftkit.providers.huggingface.plan import longest, positions
 from ftkit.providers.huggingface.resolve import resolve_tokenizer
@@ -18,20 +18,17 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from ftkit.methods import Method
+    from ftkit.models import DatasetRules
 
 NAME = "huggingface"
 """The provider's name."""
-_ACCEPTS: dict[type[Method], frozenset[RecordKind]] = {
-    Supervised: frozenset({RecordKind.CHAT, RecordKind.PROMPT_COMPLETION, RecordKind.TEXT}),
-    DPO: frozenset({RecordKind.PREFERENCE}),
-}
 
 
 class TunesOpenWeights:
     """Says what is trained, on which data, and counts its tokens."""
 
     Options: type[BaseModel] = LocalOptions
-    methods: frozenset[type[Method]] = frozenset(_ACCEPTS)
+    methods: frozenset[type[Method]] = frozenset({Supervised, DPO})
     model_roles: Mapping[str, str] = {"small": "ftkit/small"}
 
     @property
@@ -44,12 +41,7 @@ class TunesOpenWeights:
 
         The longest example is that of the default `max_length`; these rules do not see `provider_options`.
         """
-        return DatasetRules(
-            layout="ftkit",
-            accepts=_ACCEPTS.get(type(method), frozenset(RecordKind)),
-            max_tokens=longest(LocalOptions(), positions(model)),
-            too_long="truncated",
-        )
+        return built_in(NAME).rules(method, model, max_tokens=longest(LocalOptions(), positions(model)))
 
     def count_tokens(
         self, model: str, method: Method, records: Iterator[Mapping[str, Any]]

@@ -1,0 +1,133 @@
+"""The warnings that a check may give besides what the rules say: their names, and those who look for them.
+
+report = check("train.jsonl", rules, watches=watches_for("all", validation="valid.jsonl"))
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ftkit.datasets._across import Contradictions, Leakage, Repeats
+from ftkit.datasets._looks import Look, PersonalData, Roles, ShortAnswers, Tools
+from ftkit.datasets._said import Said
+from ftkit.errors import ConfigurationError
+from ftkit.methods import near
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+
+    from ftkit.datasets._locating import Source
+    from ftkit.datasets.watching import Watch
+    from ftkit.models import Problem, RecordKind
+
+
+class Warn(NamedTuple):
+    """A sort of warning.
+
+    Attributes:
+        about: What is looked for, in one line.
+        across: Whether rows are compared with each other, which costs time and memory; left out by default.
+    """
+
+    about: str
+    across: bool
+
+
+WARNINGS: Mapping[str, Warn] = {
+    "personal-data": Warn("e-mail addresses, keys, card and account numbers, phone numbers", across=False),
+    "short-answers": Warn("answers of a letter or two, where most are longer", across=False),
+    "roles": Warn("system messages in some rows only; questions without answers; little to learn", across=False),
+    "tools": Warn("calls that nobody answers, and of functions that are not among the tools", across=False),
+    "duplicates": Warn("rows that are the same to the letter", across=True),
+    "near-duplicates": Warn("rows that are the same but for case, spaces and marks", across=True),
+    "contradictions": Warn("different answers to the same prompt", across=True),
+    "leakage": Warn("rows and prompts that the validation file has as well", across=True),
+}
+"""All sorts of warning by name."""
+
+DEFAULT = frozenset(name for name, each in WARNINGS.items() if not each.across)
+"""The warnings that are given where none are named; with a validation file, "leakage" besides."""
+
+
+def chosen(wanted: str | Collection[str], *, has_validation: bool = False) -> frozenset[str]:
+    """Returns the names of the warnings that are wanted.
+
+    Args:
+        wanted: "default", "all", "none", a name, or several.
+        has_validation: Whether there is a validation file to compare with.
+
+    Raises:
+        ConfigurationError: There is no warning of that name, or "leakage" is named and there is no validation file.
+    """
+    asked = {wanted} if isinstance(wanted, str) else {*wanted}
+    names: set[str] = set()
+    for name in asked:
+        if name == "default":
+            names |= DEFAULT | ({"leakage"} if has_validation else set())
+        elif name == "all":
+            names |= WARNINGS.keys() if has_validation else WARNINGS.keys() - {"leakage"}
+        elif name in WARNINGS:
+            names.add(name)
+        elif name != "none":
+            known = ", ".join(["default", "all", "none", *WARNINGS])
+            raise ConfigurationError(f"there is no warning '{name}'{near(name, WARNINGS) or '.'}", hint=f"Use {known}.")
+    if "leakage" in names and not has_validation:
+        raise ConfigurationError("for 'leakage' a validation file is needed.", hint="Name it as `validation`.")
+    return frozenset(names)
+
+
+def watches_for(
+    wanted: str | Collection[str] = "default",
+    *,
+    validation: Source | None = None,
+    columns: Mapping[str, str] | None = None,
+    most_rows: int | None = None,
+) -> tuple[Watch, ...]:
+    """Returns those who look for the warnings that are wanted. They are for one check.
+
+    Args:
+        wanted: "default", "all", "none", a name of `WARNINGS`, or several.
+        validation: The validation file, which "leakage" compares with.
+        columns: Its own column names -> those of the record.
+        most_rows: Different rows that are remembered to be compared with; 3,000,000 by default, which take 64 MiB for
+            each of "duplicates", "near-duplicates" and "contradictions", and twice that for "leakage".
+
+    Raises:
+        ConfigurationError: There is no such warning.
+    """
+    names = chosen(wanted, has_validation=validation is not None)
+    looks: list[Look] = [make() for name, make in _IN_ROWS.items() if name in names]
+    exact, similar = "duplicates" in names, "near-duplicates" in names
+    if exact or similar:
+        looks.append(Repeats(exact=exact, near=similar, most=most_rows))
+    if "contradictions" in names:
+        looks.append(Contradictions(most_rows))
+    if "leakage" in names and validation is not None:
+        looks.append(Leakage(validation, columns, most_rows))
+    return (_Watch(looks),) if looks else ()
+
+
+_IN_ROWS: Mapping[str, type[Look]] = {
+    "personal-data": PersonalData,
+    "short-answers": ShortAnswers,
+    "roles": Roles,
+    "tools": Tools,
+}
+
+
+class _Watch:
+    """All looks together: what they want of a record is made once."""
+
+    def __init__(self, looks: list[Look]) -> None:
+        self._looks = looks
+
+    def see(self, line: int, kind: RecordKind, record: Mapping[str, Any]) -> Iterable[Problem]:
+        said = Said(kind, record)
+        found: list[Problem] = []
+        for look in self._looks:
+            found += look.see(line, said)
+        return found
+
+    def end(self) -> Iterator[Problem]:
+        for look in self._looks:
+            yield from look.end()

@@ -1,0 +1,175 @@
+"""A report as text for people: grouped, so that a file with thousands of problems is told on a screen.
+
+train.jsonl: not ready
+
+  rows      1,204 of chat
+  found     2,003 errors, 14 warnings, 1 note
+
+ERRORS
+
+  unknown-role: 2,000 times
+    line 2  messages[1].role
+      unknown role 'bot'. Use 'assistant'.
+    and 1,999 more, on lines 3, 5, 8, 9, 12, ...
+
+Lines have 80 letters, or as many as are asked for. There is no colour in it: it reads the same in a log.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+from ftkit.models import Severity, counted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ftkit.datasets.mending import Mended
+    from ftkit.models import Lifecycle, Problem, Report
+
+WIDTH = 80
+_SHOWN = 3
+"""Problems of a sort that are shown in full."""
+_LINES_NAMED = 5
+_LABEL = 10
+MENDABLE = frozenset({"unknown-role", "bad-weight", "bad-json"})
+"""Codes of what `ftkit.datasets.mend` may be able to mend."""
+_TITLES = {Severity.ERROR: "ERRORS", Severity.WARNING: "WARNINGS", Severity.NOTE: "NOTES"}
+
+
+def render(report: Report, *, width: int = WIDTH, shown: int = _SHOWN) -> str:
+    """Returns a report as text.
+
+    Args:
+        report: The report.
+        width: Letters of a line; a word that is longer than that is not broken.
+        shown: Problems of a sort that are shown in full; the others are counted.
+    """
+    verdict = "ready" if report.ok else "not ready"
+    blocks = [f"{report.source}: {verdict}", _facts(report, width)]
+    for severity, title in _TITLES.items():
+        problems = [problem for problem in report.problems if problem.severity is severity]
+        if problems:
+            blocks.append("\n\n".join([title, *groups(problems, width=width, shown=shown)]))
+    if any(problem.code in MENDABLE for problem in report.errors):
+        mend = "What is safe to mend is mended in a copy by: ftkit check ... --fix mended.jsonl"
+        blocks.append("\n".join(_wrapped(mend, 0, width)))
+    return "\n\n".join(blocks)
+
+
+def groups(problems: Sequence[Problem], *, width: int = WIDTH, shown: int = _SHOWN) -> Iterator[str]:
+    """Yields problems as text, those of a sort together, the most frequent sort first.
+
+    Args:
+        problems: The problems, of one severity.
+        width: Letters of a line.
+        shown: Problems of a sort that are shown in full.
+    """
+    by_code: dict[str, list[Problem]] = {}
+    for problem in problems:
+        by_code.setdefault(problem.code, []).append(problem)
+    for code, some in sorted(by_code.items(), key=lambda item: -_times(item[1])):
+        yield "\n".join(_group(code, some, width, shown))
+
+
+def _times(problems: Sequence[Problem]) -> int:
+    """Returns how often a sort of problem was found: one that stands for the rest of its sort counts as many times."""
+    return sum(problem.count if _is_rest(problem) else 1 for problem in problems)
+
+
+def _is_rest(problem: Problem) -> bool:
+    return problem.line is None and problem.message.startswith("and ") and problem.count > 0
+
+
+def _group(code: str, problems: Sequence[Problem], width: int, shown: int) -> Iterator[str]:
+    times = _times(problems)
+    told = [problem for problem in problems if not _is_rest(problem)]
+    yield f"  {code}" if times == 1 else f"  {code}: {times:,} times"
+    fix = told[0].fix if told and all(problem.fix == told[0].fix for problem in told) and len(told) > 1 else None
+    for problem in told[:shown]:
+        yield from _problem(problem, width, with_fix=fix is None)
+    more = told[shown:]
+    left = times - min(len(told), shown)
+    if left:
+        lines = ", ".join(f"{problem.line:,}" for problem in more[:_LINES_NAMED] if problem.line is not None)
+        dots = ", ..." if left > _LINES_NAMED else ""
+        yield from _wrapped(f"and {left:,} more{f', on lines {lines}{dots}' if lines else ''}", 4, width)
+    if fix:
+        yield from _wrapped(f"-> {fix}", 4, width)
+
+
+def _problem(problem: Problem, width: int, *, with_fix: bool) -> Iterator[str]:
+    where = [f"line {problem.line:,}"] if problem.line is not None else []
+    where += [problem.field] if problem.field else []
+    if where:
+        yield f"    {'  '.join(where)}"
+    yield from _wrapped(problem.message, 6 if where else 4, width)
+    if problem.excerpt:
+        yield from _wrapped(f"| {problem.excerpt}", 6 if where else 4, width)
+    if with_fix and problem.fix:
+        yield from _wrapped(f"-> {problem.fix}", 6 if where else 4, width)
+
+
+def _wrapped(text: str, indent: int, width: int) -> list[str]:
+    first = " " * indent
+    hanging = first + "   " * text.startswith("-> ") + "  " * text.startswith("| ")
+    return textwrap.wrap(
+        text,
+        max(width, 20),
+        initial_indent=first,
+        subsequent_indent=hanging,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+# -- what is known besides problems: a new line is a new pair here -----------------------------------------------------
+
+
+def _facts(report: Report, width: int) -> str:
+    pairs = [("rows", _rows(report)), ("found", _found(report))]
+    if report.tokens is not None:
+        pairs.append(("tokens", str(report.tokens)))
+    if report.estimate is not None:
+        pairs.append(("price", str(report.estimate)))
+    if report.lifecycle is not None:
+        pairs.append(("model", _lifecycle(report.lifecycle)))
+    lines: list[str] = []
+    for label, value in pairs:
+        head = f"  {label:<{_LABEL}}"
+        for line in value.splitlines():
+            plain = line.lstrip()
+            inner = " " * (_LABEL + 2 + len(line) - len(plain))
+            lines += textwrap.wrap(plain, width, initial_indent=head or inner, subsequent_indent=inner)
+            head = ""
+    return "\n".join(lines)
+
+
+def _rows(report: Report) -> str:
+    return f"{report.rows:,} of {report.kind.value}" if report.kind else f"{report.rows:,}, of no kind that is known"
+
+
+def _found(report: Report) -> str:
+    times = {
+        severity: _times([problem for problem in report.problems if problem.severity is severity])
+        for severity in Severity
+    }
+    said = [counted(number, severity.value) for severity, number in times.items() if number]
+    return ", ".join(said) or "nothing"
+
+
+def _lifecycle(lifecycle: Lifecycle) -> str:
+    training = lifecycle.training_ends or "no end is known"
+    serving = lifecycle.serving_ends or "no end is known"
+    dates = f"{lifecycle.model}: can be trained until {training}, and asked until {serving}"
+    origin = f"{lifecycle.source}{f', {lifecycle.as_of}' if lifecycle.as_of else ''}" if lifecycle.source else ""
+    elsewhere = [f"or go on with {each}" for each in lifecycle.elsewhere]
+    return "\n".join(filter(None, [dates, lifecycle.note, *elsewhere, origin]))
+
+
+def render_mended(mended: Mended, *, width: int = WIDTH) -> str:
+    """Returns what was mended, and the report of the copy, as text."""
+    head = f"{mended.target}: {mended.written:,} of {counted(mended.rows, 'row')}, {counted(mended.mends, 'change')}"
+    changes = ["\n\n".join(["CHANGES", *groups(mended.changes, width=width)])] if mended.changes else []
+    return "\n\n".join([head, *changes, render(mended.report, width=width)])
