@@ -58,12 +58,16 @@ chaos: $(VENV)/.dev
 
 full: check test benchmarks chaos
 	@$(BIN)/python -m pytest -m "full and not attack"
+	@$(PIP) atheris && mkdir -p .fuzz && cd .fuzz && $(abspath $(BIN))/python ../fuzz/fuzz_reader.py -max_total_time=600
 
 benchmarks: $(VENV)/.dev
 	@$(BIN)/python benchmarks/overhead.py
 	@$(BIN)/python benchmarks/imports.py
 	@$(BIN)/python benchmarks/server.py
 	@$(BIN)/python benchmarks/waiting.py
+	@$(PIP) orjson
+	@$(BIN)/python benchmarks/dataset_check.py
+	@$(BIN)/python benchmarks/dataset_warnings.py
 	@$(BIN)/python benchmarks/processes.py
 	@FTKIT_CACHE="$${FTKIT_CACHE:-$(CURDIR)/.cache}" $(BIN)/ftkit autotrain setup
 	@FTKIT_CACHE="$${FTKIT_CACHE:-$(CURDIR)/.cache}" $(BIN)/python benchmarks/autotrain.py

@@ -117,6 +117,7 @@ def test_without_an_account_nothing_is_asked_and_the_rules_are_the_provider_s(
     report = Report.model_validate_json(found.stdout)
     assert [(p.code, p.line) for p in report.errors] == [("special-token", 4)]
     assert [p.code for p in report.problems if p.severity is Severity.NOTE] == ["no-account"]
+    assert "not-asked" not in {p.code for p in report.problems}  # nobody tried to
     assert not (folder / "home").exists()
 
 

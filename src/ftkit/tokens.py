@@ -125,6 +125,17 @@ class ChatCounter:
             tokens, learnt = rule.record(record)
             yield tokens, learnt if self.learns_answers else tokens
 
+    def __call__(self, records: Iterable[Mapping[str, Any]]) -> Iterator[tuple[int, int]]:
+        """Does what `count` does: so the counter itself is what `ftkit.datasets` counts with."""
+        return self.count(records)
+
+    def portable(self) -> tuple[str, dict[str, Any]]:
+        """Returns what makes it in another process (`ftkit.datasets.watching.Portable`)."""
+        return f"{__name__}:{type(self).__name__}", {
+            "encoding": self.encoding,
+            "learns_answers": self.learns_answers,
+        }
+
     @staticmethod
     def is_about(record: Mapping[str, Any]) -> bool:
         """Whether OpenAI publishes no rule for some of a record, so that its count may be off by a little."""
@@ -244,6 +255,20 @@ class AboutRows:
         self._rows += ChatCounter.is_about(record)
         self._pictures += any(_has_pictures(message) for message in record.get("messages", ()))
         return ()
+
+    def portable(self) -> tuple[str, dict[str, Any]]:
+        """Returns what makes it in another process."""
+        return f"{__name__}:{type(self).__name__}", {}
+
+    def told(self) -> dict[str, Any]:
+        """Returns what was counted, for another process."""
+        return {"rows": self._rows, "pictures": self._pictures}
+
+    def take(self, told: Mapping[str, Any], lines: int) -> None:
+        """Takes what another process counted."""
+        del lines
+        self._rows += told["rows"]
+        self._pictures += told["pictures"]
 
     def end(self) -> Iterable[Problem]:
         """Says how many there were, if any."""

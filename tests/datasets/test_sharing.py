@@ -6,15 +6,17 @@ import json
 import logging
 import os
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
 from dataset_files import ANY_KIND, CHAT, chat, write_lines
 
-from ftkit.datasets import Layout, _ranges, check, register_layout
-from ftkit.datasets._ranges import worth_sharing
+from ftkit.datasets import Layout, _ranges, check, register_layout, watches_for
+from ftkit.datasets._locating import locate
+from ftkit.datasets._ranges import share_of
 from ftkit.models import DatasetRules, RecordKind
+from ftkit.tokens import ChatCounter
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,9 +26,13 @@ BROKEN = [
     {"messages": []},
     {"messages": [{"role": "human", "content": "q"}]},
     {"prompt": "a", "completion": "b"},
-    {**chat(), "id": 7},
+    {**chat("q", "a longer answer than the others"), "id": 7},
     "",
 ]
+
+
+def _good(n: int) -> dict[str, Any]:
+    return chat("x" * (n % 300), f"this is answer {n}" if n % 40 else "a")
 
 
 @pytest.fixture(autouse=True)
@@ -41,9 +47,10 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Rows of all lengths, one in seven of them broken, and one as long as several ranges."""
     rows: list[object] = ["", "{"]
-    rows += [BROKEN[n // 7 % len(BROKEN)] if n % 7 == 0 else chat("x" * (n % 300), f"{n}") for n in range(700)]
+    rows += [BROKEN[n // 7 % len(BROKEN)] if n % 7 == 0 else _good(n) for n in range(700)]
     rows.insert(300, chat("x" * 17_000))
     rows.insert(500, "x" * 12_345)
+    rows.insert(650, {"messages": [{"role": "system", "content": "s"}, *chat("a@b.org")["messages"]]})
     path = write_lines(tmp_path_factory.mktemp("large") / "a.jsonl", rows)
     path.write_bytes(path.read_bytes()[:-1])  # without an end of the last line
     return path
@@ -113,13 +120,26 @@ def test_children_end_when_nobody_wants_to_know_any_more(large: Path, monkeypatc
     assert not children()
 
 
-def test_a_layout_that_another_process_may_not_know_is_not_shared() -> None:
+def test_what_another_process_may_not_know_is_not_shared(large: Path) -> None:
     mine = register_layout(Layout("mine", frozenset({RecordKind.TEXT}), lambda record: {"body": record["text"]}))
-    rules = DatasetRules(layout=mine.name, accepts=mine.kinds)
-    assert not worth_sharing(10**9, rules, 2)
-    assert worth_sharing(10**9, CHAT, 2)
-    assert not worth_sharing(10**9, CHAT, 1)
-    assert not worth_sharing(1_500, CHAT, 2)
+    located = locate(large)
+    assert share_of(located, CHAT, 2, (), None)
+    assert share_of(located, CHAT, 2, watches_for("default"), ChatCounter("o200k_base"))
+    assert not share_of(located, CHAT, 1, (), None)
+    assert not share_of(located, DatasetRules(layout=mine.name, accepts=mine.kinds), 2, (), None)
+    assert not share_of(located, CHAT, 2, watches_for("all"), None)
+    assert not share_of(located, CHAT, 2, (), lambda records: ((1, 1) for _ in records))
+
+
+def test_warnings_and_tokens_are_those_of_one_process(large: Path) -> None:
+    report = check(large, CHAT, watches=watches_for(), count_tokens=ChatCounter("o200k_base"), processes=1)
+    assert {problem.code for problem in report.warnings} >= {"personal-data", "short-answer", "role-imbalance"}
+    assert report.tokens is not None
+    for processes in (2, 3):
+        watches = watches_for()
+        assert (
+            check(large, CHAT, watches=watches, count_tokens=ChatCounter("o200k_base"), processes=processes) == report
+        )
 
 
 def test_a_child_is_told_no_key(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:

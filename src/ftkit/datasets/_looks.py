@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ftkit.datasets._personal import is_worth_looking, personal
 from ftkit.datasets._values import excerpt
 from ftkit.models import Problem, RecordKind, Severity, counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from ftkit.datasets._said import Said
 
@@ -28,12 +28,27 @@ class Look(Protocol):
         ...
 
 
+class Alone:
+    """What looks at rows one by one: several processes can share the work. This one keeps nothing between rows."""
+
+    def told(self) -> dict[str, Any]:
+        """Has nothing to tell."""
+        return {}
+
+    def take(self, told: Mapping[str, Any], lines: int) -> None:
+        """Has nothing to take."""
+
+    def end(self) -> Iterable[Problem]:
+        """Has nothing to add."""
+        return ()
+
+
 def warning(code: str, message: str, fix: str, **where: object) -> Problem:
     """Returns a warning."""
     return Problem.model_validate({"severity": Severity.WARNING, "code": code, "message": message, "fix": fix, **where})
 
 
-class PersonalData:
+class PersonalData(Alone):
     """E-mail addresses, keys, and numbers that are a person's."""
 
     def see(self, line: int, said: Said) -> Iterator[Problem]:
@@ -50,12 +65,8 @@ class PersonalData:
                     fix = "Take it out, or put another in its place."
                     yield warning("personal-data", message, fix, field=place, excerpt=found.shown)
 
-    def end(self) -> Iterable[Problem]:
-        """Has nothing to add."""
-        return ()
 
-
-class ShortAnswers:
+class ShortAnswers(Alone):
     """Answers of a letter or two, where most are longer: what was cut off, or left for later."""
 
     MOST = 2
@@ -85,6 +96,18 @@ class ShortAnswers:
                 self._kept.append(warning("short-answer", message, fix, line=line, field=place, excerpt=excerpt(bare)))
         return ()
 
+    def told(self) -> dict[str, Any]:
+        """Returns what was counted, and the answers."""
+        kept = [problem.model_dump(mode="json", exclude_defaults=True) for problem in self._kept]
+        return {"rows": self._rows, "short": self._short, "kept": kept}
+
+    def take(self, told: Mapping[str, Any], lines: int) -> None:
+        """Takes what another process counted in the lines that follow so many."""
+        self._rows += told["rows"]
+        self._short += told["short"]
+        for each in told["kept"][: _MOST_KEPT - len(self._kept)]:
+            self._kept.append(Problem.model_validate({**each, "line": each["line"] + lines}))
+
     def end(self) -> Iterator[Problem]:
         """Tells them if they are few."""
         if self._short > self.SHARE * self._rows:
@@ -95,17 +118,18 @@ class ShortAnswers:
             yield warning("short-answer", f"and {rest:,} more like these: short-answer.", "", count=rest)
 
 
-class Roles:
+class Roles(Alone):
     """Who speaks how much: system messages in some rows only, questions without answers, and little to learn."""
 
     FEW = 0.02
     """The share below which it is worth saying that little is learnt from."""
+    _COUNTS = ("_rows", "_with_system", "_asked", "_answered", "_letters", "_learnt", "_is_chat")
 
     def __init__(self) -> None:
         self._rows = self._with_system = self._asked = self._answered = 0
         self._letters = self._learnt = 0
-        self._odd_line: tuple[int, bool] | None = None
-        self._first_has: bool | None = None
+        self._first: tuple[int, bool] | None = None
+        self._odd: tuple[int, bool] | None = None
         self._is_chat = False
 
     def see(self, line: int, said: Said) -> Iterable[Problem]:
@@ -127,20 +151,34 @@ class Roles:
             elif role in {"system", "developer"}:
                 has_system = True
         self._with_system += has_system
-        if self._first_has is None:
-            self._first_has = has_system
-        elif has_system is not self._first_has and self._odd_line is None:
-            self._odd_line = (line, has_system)
-        self._is_chat = said.kind is RecordKind.CHAT
+        if self._first is None:
+            self._first = (line, has_system)
+        elif has_system is not self._first[1] and self._odd is None:
+            self._odd = (line, has_system)
+        self._is_chat |= said.kind is RecordKind.CHAT
         return ()
+
+    def told(self) -> dict[str, Any]:
+        """Returns what was counted, and the first rows with and without a system message."""
+        return {"counts": {name: getattr(self, name) for name in self._COUNTS}, "first": self._first, "odd": self._odd}
+
+    def take(self, told: Mapping[str, Any], lines: int) -> None:
+        """Takes what another process counted in the lines that follow so many."""
+        for name in self._COUNTS:
+            setattr(self, name, getattr(self, name) + told["counts"][name])
+        for line, has in filter(None, (told["first"], told["odd"])):
+            if self._first is None:
+                self._first = (line + lines, has)
+            elif has is not self._first[1] and self._odd is None:
+                self._odd = (line + lines, has)
 
     def end(self) -> Iterator[Problem]:
         """Tells what is out of balance."""
         if not self._rows:
             return
         without = self._rows - self._with_system
-        if self._odd_line is not None:
-            line, has = self._odd_line
+        if self._odd is not None:
+            line, has = self._odd
             message = (
                 f"{self._with_system:,} of {self._rows:,} rows have a system message, and {without:,} not; "
                 f"line {line} is the first {'with' if has else 'without'} one."
@@ -158,7 +196,7 @@ class Roles:
             yield warning("role-imbalance", message, "Shorten the prompts, or write longer answers.")
 
 
-class Tools:
+class Tools(Alone):
     """Calls that nobody answers, and calls of what is not among the tools."""
 
     def see(self, line: int, said: Said) -> Iterator[Problem]:
@@ -185,7 +223,3 @@ class Tools:
                 if index < len(messages) - 1 and call.get("id") not in answered:
                     fix = "Add the result as a message of the role 'tool', or end the row with the call."
                     yield warning("unanswered-call", "the row goes on, and nobody answers the call.", fix, field=place)
-
-    def end(self) -> Iterable[Problem]:
-        """Has nothing to add."""
-        return ()

@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections import deque
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from ftkit.datasets import _limits
 from ftkit.datasets._json_rows import jsonl_row
 from ftkit.datasets._lines import Block, TooLong, blocks, go_to_line, lines_in, parted
+from ftkit.datasets._lockstep import CountTokens, Records, cannot_be_learnt, in_lockstep
 from ftkit.datasets._opening import BrokenOffError, opened, why_broken_off
 from ftkit.datasets._quick import Plain, Quick, Suspect, quick_of
 from ftkit.datasets._rows import bad_row
 from ftkit.datasets._strict_json import StrictJSON
-from ftkit.datasets._tallies import Findings, Ignored
+from ftkit.datasets._tallies import Findings, Ignored, Tokens
 from ftkit.datasets.converting import converted, reachable
 from ftkit.datasets.layouts import layout_named, not_json
 from ftkit.datasets.records import FIELD_NAMES, Normal, Record, normal
 from ftkit.datasets.rules import flaws
+from ftkit.datasets.watching import Shares, Watch
 from ftkit.errors import ConfigurationError, DatasetError
 from ftkit.models import DatasetRules, Problem, RecordKind, Severity
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
     from ftkit.datasets._locating import Located
     from ftkit.datasets._rows import Row
-    from ftkit.datasets.watching import Watch
 
-Records: TypeAlias = Iterator[tuple[int, Record]]
-"""Good records, in the kind that is written, each with its line."""
 _METHOD_OF = {RecordKind.PREFERENCE: "DPO()", RecordKind.ITEM: "Reinforcement(...)"}
 _OF_SUPERVISED = frozenset({RecordKind.CHAT, RecordKind.PROMPT_COMPLETION, RecordKind.TEXT})
 _MOST_BESIDE = 16
@@ -44,7 +45,7 @@ class Pass:
         rules: What is asked of it.
         write: Takes the lines of the provider's layout, until something is wrong.
         watches: Who looks at every good record besides.
-        hands_on: Whether somebody wants the records.
+        count_tokens: Counts the tokens of the records.
         measures: Whether the bytes that would be written are counted exactly, and not as those that are read.
         advance: Told how much more was read: bytes of lines, else rows.
 
@@ -53,6 +54,7 @@ class Pass:
         target: The kind of record that they are written as; None if they cannot be.
         findings: What is wrong with them.
         ignored: What is no part of a record.
+        tokens: How long the records are.
         rows: How many there were.
         lines: Lines that were read.
         bytes: Bytes that are written, or would be; at most, if they are not measured.
@@ -66,8 +68,8 @@ class Pass:
         rules: DatasetRules,
         write: Callable[[bytes], object] | None = None,
         watches: Sequence[Watch] = (),
+        count_tokens: CountTokens | None = None,
         *,
-        hands_on: bool = False,
         measures: bool = True,
         advance: Callable[[int], object] = lambda _: None,
     ) -> None:
@@ -75,12 +77,13 @@ class Pass:
         self.target: RecordKind | None = None
         self.findings = Findings()
         self.ignored = Ignored()
+        self.tokens = Tokens(rules)
         self.rows = self.lines = self.bytes = 0
         self.source = source
         self._rules = rules
         self._write = write
         self._watches = watches
-        self._hands_on = hands_on
+        self._count_tokens = count_tokens
         self.advance = advance
         self.measures = measures or write is not None
         self._layout = layout_named(rules.layout)
@@ -99,6 +102,22 @@ class Pass:
         self.target = reachable(kind, self._accepted)
         if self.target is kind:
             self._quick = quick_of(kind, self._rules)
+
+    def run(self, records: Records) -> None:
+        """Goes through records to their end, and counts their tokens."""
+        if self._count_tokens is not None:
+            waiting: deque[int] = deque()
+            try:
+                for line, tokens, trained in in_lockstep(records, waiting, self._count_tokens):
+                    self.tokens.add(line, tokens, trained)
+                    if trained == 0:
+                        message = "not one token of the row is learnt from."
+                        fix = "Write an answer, or leave the row out."
+                        self._add(line, code="nothing-to-learn", message=message, fix=fix)
+            except DatasetError as error:  # what the rules let pass, and the training cannot take
+                self.findings.add(cannot_be_learnt(self.source, waiting, error))
+        for _ in records:
+            pass
 
     def records(self, rows: Iterator[Row]) -> Records:
         """Goes through rows. Yields those in which nothing is wrong."""
@@ -126,12 +145,18 @@ class Pass:
             "bytes": self.bytes,
             "findings": self.findings.told(),
             "ignored": self.ignored.told(),
+            "tokens": self.tokens.told(),
+            "watches": [watch.told() for watch in self._watches if isinstance(watch, Shares)],
         }
 
     def take(self, told: Mapping[str, Any]) -> None:
         """Takes what another process found in the lines that follow."""
         self.findings.merge(Findings.heard(told["findings"]), self.lines)
         self.ignored.merge(Ignored.heard(told["ignored"]))
+        self.tokens.take(told["tokens"], self.lines)
+        for watch, noticed in zip(self._watches, told["watches"], strict=True):
+            if isinstance(watch, Shares):
+                watch.take(noticed, self.lines)
         self.rows += told["rows"]
         self.lines += told["lines"]
         self.bytes += told["bytes"]
@@ -166,13 +191,19 @@ class Pass:
         self.rows += len(rows)
         for names in found.ignored:
             self.ignored.add(names)
-        if self._watches or self._hands_on or not self._layout.is_canonical:
+        if not self._layout.is_canonical:
             for line, row in enumerate(rows, first):
                 yield from self._good(line, msgspec.to_builtins(row))
-        elif self.measures:
+            return
+        if self.measures:
             self._put_bytes(_LINES.encode_lines(rows))
         else:
             self.bytes += size
+        if self.kind is not None and (self._watches or self._count_tokens):
+            for line, row in enumerate(rows, first):
+                record: Record = msgspec.to_builtins(row)
+                self._show(line, self.kind, record)
+                yield line, record
 
     def _looked_at(self, row: Row) -> Records:
         self.rows += 1
@@ -212,9 +243,7 @@ class Pass:
         """Hands on a record, after it was written if it is to be."""
         if self.kind is None or self.target is None:
             return
-        for watch in self._watches:
-            for noticed in watch.see(line, self.kind, record):
-                self.findings.add(noticed.model_copy(update={"source": self.source, "line": line}))
+        self._show(line, self.kind, record)
         try:
             record = converted(self.kind, record, self.target)
         except DatasetError as error:
@@ -222,6 +251,12 @@ class Pass:
             return
         if self._put(line, record):
             yield line, record
+
+    def _show(self, line: int, kind: RecordKind, record: Record) -> None:
+        """Lets those see a record who watch."""
+        for watch in self._watches:
+            for noticed in watch.see(line, kind, record):
+                self.findings.add(noticed.model_copy(update={"source": self.source, "line": line}))
 
     def _tell_kind(self, line: int, kind: RecordKind) -> None:
         if self.target is None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ftkit.datasets._locating import Format, Located
 from ftkit.datasets._passing import Pass
+from ftkit.datasets.watching import made
 from ftkit.models import DatasetRules, RecordKind
 
 
@@ -20,12 +21,13 @@ def main() -> None:
     path = Path(order["path"])
     source = Located(order["name"], path, Format.JSONL, (path,))
     rules = DatasetRules.model_validate(order["rules"])
+    counter = made(order["count_tokens"]) if order["count_tokens"] else None
     for question in sys.stdin.buffer:
         start, end = map(int, question.split())
-        part = Pass(source.name, rules, measures=order["measures"])
+        watches = [made(watch) for watch in order["watches"]]
+        part = Pass(source.name, rules, None, watches, counter, measures=order["measures"])
         part.begin(RecordKind(order["kind"]))
-        for _ in part.lines_of(source, start, end):
-            pass
+        part.run(part.lines_of(source, start, end))
         sys.stdout.write(f"{json.dumps(part.told())}\n")
         sys.stdout.flush()
 

@@ -14,16 +14,20 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ftkit.datasets._arrow_process import child_environment
+from ftkit.datasets._locating import Format
 from ftkit.datasets.layouts import layout_named
+from ftkit.datasets.watching import Shares, carried
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator, Mapping, Sequence
 
     from ftkit.datasets._locating import Located
-    from ftkit.datasets._passing import Pass, Records
+    from ftkit.datasets._passing import Pass
+    from ftkit.datasets.watching import Watch
     from ftkit.models import DatasetRules
 
 logger = logging.getLogger("ftkit")
@@ -31,24 +35,45 @@ logger = logging.getLogger("ftkit")
 _HEAD = 1 << 20
 """Bytes that are looked at here, to see of what kind the rows are."""
 _RANGE = 16 << 20
-"""Bytes of a range: some tens of milliseconds of work."""
+"""Bytes of a range: some tens of milliseconds of work where only errors are looked for."""
 _WORTH_IT = 48 << 20
-"""Bytes of work that are worth the start of a child, which takes some tenths of a second."""
+"""Bytes of such work that are worth the start of a child, which takes some tenths of a second."""
+_DEARER = 8
+"""How many times as long, at least, a row takes whose tokens are counted, or that somebody watches."""
 
 
-def worth_sharing(size: int, rules: DatasetRules, processes: int | None) -> bool:
-    """Whether a file is so large that several processes are faster, and can do it.
+def share_of(
+    source: Located,
+    rules: DatasetRules,
+    processes: int | None,
+    watches: Sequence[Watch],
+    count_tokens: object | None,
+) -> Share | None:
+    """Returns how a file is shared among processes; None if that cannot be, or is not worth it.
 
     Args:
-        size: Its bytes.
+        source: The file.
         rules: What is asked of it. A layout of a plug-in may not be known in another process.
         processes: How many may be used; as many as there are cores if None.
+        watches: Who looks at its records.
+        count_tokens: What counts their tokens.
     """
-    return _children(size, processes) > 1 and layout_named(rules.layout).is_canonical
-
-
-def _children(size: int, processes: int | None) -> int:
-    return min(processes or _cores(), size // _WORTH_IT)
+    if source.format is not Format.JSONL or source.packing or not layout_named(rules.layout).is_canonical:
+        return None
+    carried_watches = [carried(watch) if isinstance(watch, Shares) else None for watch in watches]
+    counter = carried(count_tokens)
+    if None in carried_watches or (counter is None and count_tokens is not None):
+        return None
+    size, dearer = source.path.stat().st_size, _DEARER if watches or count_tokens else 1
+    children = min(processes or _cores(), size * dearer // _WORTH_IT)
+    order = {
+        "name": source.name,
+        "path": os.fspath(source.path),
+        "rules": rules.model_dump(mode="json"),
+        "watches": carried_watches,
+        "count_tokens": counter,
+    }
+    return Share(source, size, children, _RANGE // dearer, order) if children > 1 else None
 
 
 def _cores() -> int:
@@ -58,55 +83,53 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-class Ranges:
-    """The ranges of one file.
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How one file is shared.
 
-    Args:
+    Attributes:
         source: The file.
-        rules: What is asked of it.
-        whole: What all that is found goes into.
-        processes: How many processes may be used.
+        size: Its bytes.
+        children: How many processes there are.
+        range: The bytes of a range.
+        order: What each of them is told.
     """
 
-    def __init__(self, source: Located, rules: DatasetRules, whole: Pass, processes: int | None) -> None:
-        self._source = source
-        self._rules = rules
-        self._whole = whole
-        self._size = source.path.stat().st_size
-        self._count = _children(self._size, processes)
+    source: Located
+    size: int
+    children: int
+    range: int
+    order: Mapping[str, object]
 
-    def records(self) -> Records:
-        """Goes through the file. Nobody wants its records, so that none is yielded."""
+    def run(self, whole: Pass) -> None:
+        """Goes through the file.
+
+        Args:
+            whole: What all that is found goes into.
+        """
         start = 0
-        while self._whole.kind is None and start < self._size:
-            yield from self._whole.lines_of(self._source, start, start + _HEAD)
+        while whole.kind is None and start < self.size:
+            whole.run(whole.lines_of(self.source, start, start + _HEAD))
             start += _HEAD
-        ranges = [(at, min(at + _RANGE, self._size)) for at in range(start, self._size, _RANGE)]
-        with closing(self._asked(ranges)) as answers:
+        ranges = [(at, min(at + self.range, self.size)) for at in range(start, self.size, self.range)]
+        with closing(self._answers(ranges, {"kind": whole.kind, "measures": whole.measures})) as answers:
             for (at, end), told in zip(ranges, answers, strict=True):
                 if told is None:  # its child has died: of memory, say, or since it could not be started
-                    yield from self._whole.lines_of(self._source, at, end)
+                    whole.run(whole.lines_of(self.source, at, end))
                 else:
-                    self._whole.take(told)
-                    self._whole.advance(end - at)
+                    whole.take(told)
+                    whole.advance(end - at)
 
-    def _asked(self, ranges: list[tuple[int, int]]) -> Generator[dict[str, Any] | None]:
+    def _answers(self, ranges: list[tuple[int, int]], more: Mapping[str, object]) -> Generator[dict[str, Any] | None]:
         """Yields what the children say of each range, in order; None where one could not say it."""
-        order = {
-            "name": self._source.name,
-            "path": os.fspath(self._source.path),
-            "rules": self._rules.model_dump(mode="json"),
-            "kind": self._whole.kind,
-            "measures": self._whole.measures,
-        }
-        children = [_Child(order) for _ in range(self._count)]
+        children = [_Child({**self.order, **more}) for _ in range(self.children)]
         own, free = threading.local(), iter(children)
 
         def asked(piece: tuple[int, int]) -> dict[str, Any] | None:
             found: dict[str, Any] | None = own.child.ask(*piece)
             return found
 
-        pool = ThreadPoolExecutor(self._count, "ftkit-range", lambda: setattr(own, "child", next(free)))
+        pool = ThreadPoolExecutor(self.children, "ftkit-range", lambda: setattr(own, "child", next(free)))
         try:
             yield from pool.map(asked, ranges)
         finally:  # also after Ctrl-C

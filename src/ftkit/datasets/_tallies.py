@@ -11,7 +11,7 @@ from ftkit.datasets._values import named, one_line
 from ftkit.models import Problem, Severity, Spread, TokenStats
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from ftkit.models import DatasetRules, RecordKind
 
@@ -146,13 +146,24 @@ class Tokens:
         if self._is_too_long(tokens) and len(self._first_lines) < _MOST_LINES_NAMED:
             self._first_lines.append(line)
 
-    def merge(self, other: Tokens) -> None:
-        """Takes what was counted of other rows of the same file, in whatever order the parts of it come."""
-        if (other._longest, -other._longest_line) > (self._longest, -self._longest_line):
-            self._longest, self._longest_line = other._longest, other._longest_line
-        self._lengths += other._lengths
-        self._learnt += other._learnt
-        self._first_lines = sorted([*self._first_lines, *other._first_lines])[:_MOST_LINES_NAMED]
+    def told(self) -> dict[str, Any]:
+        """Returns what was counted as plain values, for another process."""
+        return {
+            "lengths": list(self._lengths.items()),
+            "learnt": list(self._learnt.items()),
+            "longest": (self._longest, self._longest_line),
+            "first_lines": self._first_lines,
+        }
+
+    def take(self, told: Mapping[str, Any], lines: int) -> None:
+        """Takes what another process counted in the lines that follow so many."""
+        self._lengths += Counter(dict(told["lengths"]))
+        self._learnt += Counter(dict(told["learnt"]))
+        longest, line = told["longest"]
+        if longest > self._longest:
+            self._longest, self._longest_line = longest, line + lines
+        room = _MOST_LINES_NAMED - len(self._first_lines)
+        self._first_lines += [each + lines for each in told["first_lines"][:room]]
 
     def stats(self) -> TokenStats | None:
         """Returns the sums and how they are spread, if there was a row to count."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ftkit.datasets._across import Contradictions, Leakage, Repeats
-from ftkit.datasets._looks import Look, PersonalData, Roles, ShortAnswers, Tools
+from ftkit.datasets._looks import Alone, Look, PersonalData, Roles, ShortAnswers, Tools
 from ftkit.datasets._said import Said
 from ftkit.errors import ConfigurationError
 from ftkit.methods import near
@@ -104,7 +104,12 @@ def watches_for(
         looks.append(Contradictions(most_rows))
     if "leakage" in names and validation is not None:
         looks.append(Leakage(validation, columns, most_rows))
-    return (_Watch(looks),) if looks else ()
+    return (_Watch(looks, names),) if looks else ()
+
+
+def rows_alone(wanted: list[str]) -> Watch:
+    """Returns who looks for warnings of single rows, which are not compared with others."""
+    return _Watch([_IN_ROWS[name]() for name in wanted], wanted)
 
 
 _IN_ROWS: Mapping[str, type[Look]] = {
@@ -118,8 +123,10 @@ _IN_ROWS: Mapping[str, type[Look]] = {
 class _Watch:
     """All looks together: what they want of a record is made once."""
 
-    def __init__(self, looks: list[Look]) -> None:
+    def __init__(self, looks: list[Look], names: Collection[str]) -> None:
         self._looks = looks
+        self._names = [name for name in _IN_ROWS if name in names]
+        self._compares = any(WARNINGS[name].across for name in names)
 
     def see(self, line: int, kind: RecordKind, record: Mapping[str, Any]) -> Iterable[Problem]:
         said = Said(kind, record)
@@ -131,3 +138,14 @@ class _Watch:
     def end(self) -> Iterator[Problem]:
         for look in self._looks:
             yield from look.end()
+
+    def portable(self) -> tuple[str, dict[str, Any]] | None:
+        return None if self._compares else (f"{__name__}:{rows_alone.__name__}", {"wanted": self._names})
+
+    def told(self) -> dict[str, Any]:
+        return {"looks": [look.told() for look in self._looks if isinstance(look, Alone)]}
+
+    def take(self, told: Mapping[str, Any], lines: int) -> None:
+        for look, each in zip(self._looks, told["looks"], strict=True):
+            if isinstance(look, Alone):
+                look.take(each, lines)

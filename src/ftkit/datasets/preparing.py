@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ftkit.datasets._locating import is_part_of, source_name
 from ftkit.datasets._writing import atomically
-from ftkit.datasets.checking import CountTokens, examine
+from ftkit.datasets.checking import examine
 from ftkit.errors import ConfigurationError, DatasetError
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ftkit.datasets._locating import Source
+    from ftkit.datasets._lockstep import CountTokens
     from ftkit.models import DatasetRules, Report
 
 

@@ -33,7 +33,7 @@ def read(source: Source, *, columns: Mapping[str, str] | None = None) -> Iterato
     """Reads a data set. Memory does not grow with its length.
 
     Args:
-        source: A file (.jsonl, .ndjson, .json, .csv, .parquet; all but the last also packed, with .gz or .zst after it),
+        source: A file (.jsonl, .ndjson, .json, .csv, .parquet; all but the last also packed, with .gz or .zst after),
             or a folder saved by `datasets.save_to_disk`.
         columns: The file's own column names -> those of the record, such as {"question": "prompt"}. Where the file
             has a column of the new name as well, that one is kept as "prompt (the file's own)".

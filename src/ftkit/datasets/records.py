@@ -93,16 +93,13 @@ def normal(raw: Mapping[str, Any], prefer: Collection[RecordKind] = ()) -> Norma
     Raises:
         DatasetError: It is no training record of any form.
     """
-    fitting = [shape for shape in SHAPES if _has(raw, shape.needs) and shape.fits(raw)]
+    there = {name for name, value in raw.items() if value is not None}
+    fitting = [shape for shape in SHAPES if there.issuperset(shape.needs) and shape.fits(raw)]
     if not fitting:
         raise _no_record(raw)
     shape = next((shape for shape in fitting if shape.kind in prefer), fitting[0])
     record = shape.canonical(raw)
     return Normal(shape.kind, record, _ignored(raw, shape), partial(shape.place, raw, record))
-
-
-def _has(raw: Mapping[str, Any], names: Collection[str]) -> bool:
-    return all(raw.get(name) is not None for name in names)
 
 
 def _ignored(raw: Mapping[str, Any], shape: Shape) -> tuple[str, ...]:

@@ -305,7 +305,8 @@ class _Transcript:
 
     def _otherwise(self, kind: RecordKind) -> str:
         whole = _WHOLE[kind]
-        return f"Leave it, or the row, out{f', or write {whole!r}, which holds it' if whole != self._layout.name else ''}."
+        other = f", or write '{whole}', which holds it" if whole != self._layout.name else ""
+        return f"Leave it, or the row, out{other}."
 
     def _add(self, line: int | None, **problem: Any) -> None:
         self.findings.add(Problem(source=self.source, line=line, **problem))
