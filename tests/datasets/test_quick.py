@@ -23,6 +23,8 @@ TEXT = DatasetRules(
     layout="ftkit", accepts=frozenset({RecordKind.CHAT, RecordKind.PROMPT_COMPLETION, RecordKind.TEXT}), weights=False
 )
 GOOD = json.dumps(chat()).encode()
+NUMBERED = GOOD.replace(b'{"messages"', b'{"id": 1, "b c": true, "messages"')
+"""After which such fields are known."""
 LINES: list[bytes] = [
     b"",
     b" \t\r",
@@ -106,13 +108,14 @@ def write(path: Path, lines: list[bytes]) -> Path:
 def test_an_odd_line_among_good_ones_is_told_as_if_each_were_looked_at(
     odd: bytes, rules: DatasetRules, tmp_path: Path
 ) -> None:
-    for n, lines in enumerate(([GOOD, GOOD, odd, GOOD], [odd, odd, GOOD, odd], [GOOD] * 50 + [odd])):
+    files = ([GOOD, GOOD, odd, GOOD], [odd, odd, GOOD, odd], [GOOD] * 50 + [odd], [NUMBERED, odd, GOOD, NUMBERED])
+    for n, lines in enumerate(files):
         path = write(tmp_path / f"{n}.jsonl", lines)
         assert quickly(path, rules) == looked_at(path, rules)
 
 
 @given(
-    st.lists(st.sampled_from(LINES + [GOOD] * 20), min_size=1, max_size=40),
+    st.lists(st.sampled_from(LINES + [GOOD, NUMBERED] * 10), min_size=1, max_size=40),
     st.sampled_from([RULES, TEXT]),
 )
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

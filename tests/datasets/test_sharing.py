@@ -132,14 +132,18 @@ def test_what_another_process_may_not_know_is_not_shared(large: Path) -> None:
 
 
 def test_warnings_and_tokens_are_those_of_one_process(large: Path) -> None:
-    report = check(large, CHAT, watches=watches_for(), count_tokens=ChatCounter("o200k_base"), processes=1)
-    assert {problem.code for problem in report.warnings} >= {"personal-data", "short-answer", "role-imbalance"}
+    rules = CHAT.model_copy(update={"max_tokens": 55, "too_long": "truncated"})
+    report = check(large, rules, watches=watches_for(), count_tokens=ChatCounter("o200k_base"), processes=1)
+    assert {problem.code for problem in report.warnings} >= {
+        "personal-data",
+        "short-answer",
+        "role-imbalance",
+        "too-long",
+    }
     assert report.tokens is not None
     for processes in (2, 3):
-        watches = watches_for()
-        assert (
-            check(large, CHAT, watches=watches, count_tokens=ChatCounter("o200k_base"), processes=processes) == report
-        )
+        counter = ChatCounter("o200k_base")
+        assert check(large, rules, watches=watches_for(), count_tokens=counter, processes=processes) == report
 
 
 def test_a_child_is_told_no_key(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:

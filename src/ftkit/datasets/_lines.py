@@ -100,13 +100,13 @@ def parted(lines: bytes, number: int | None) -> list[bytes]:
 
 
 def go_to_line(file: BinaryIO, start: int, end: int) -> bool:
-    """Goes to the first line that begins at a place or after it, and tells whether it begins before another place."""
+    """Goes to the first line that begins at a place or after it, and tells whether one begins up to another place."""
     if start == 0:
         return True
     file.seek(start - 1)
     while file.tell() < end and (piece := file.readline(min(_CHUNK, end - file.tell()))):
         if piece.endswith(b"\n"):
-            return file.tell() < end
+            return True
     return False
 
 

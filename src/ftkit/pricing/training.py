@@ -19,6 +19,8 @@ _CENT = Decimal("0.01")
 _TARGET_EPOCHS, _MOST_EPOCHS = 3, 25
 _FEWEST_EXAMPLES, _MOST_EXAMPLES = 100, 25_000
 EPOCHS_SOURCE = "OpenAI's cookbook, Chat_finetuning_data_prep.ipynb"
+_PUBLISHES = "openai"
+"""Whose rule it is. Others may choose otherwise: Microsoft has an example of 500 rows and 2 epochs."""
 
 
 def likely_epochs(rows: int) -> int:
@@ -56,7 +58,7 @@ def training_estimate(
         rate = f"{by_hour} an hour ({by_hour.source})" if by_hour else "at a price that ftkit does not know"
         source = f"{request.method.type} is billed by the hour, {rate}, and how long it takes is not known beforehand"
         return Estimate(tokens=tokens, source=source, as_of=by_hour.as_of if by_hour else None)
-    epochs, assumes = _epochs(request.method, request.training_file.rows)
+    epochs, assumes = _epochs(request.method, request.training_file.rows, provider)
     billed = tokens * epochs if tokens is not None and epochs is not None else None
     told = Estimate(tokens=tokens, n_epochs=epochs, billed_tokens=billed, assumes=assumes)
     price = prices.price(provider, request.model, "training", tier)
@@ -73,7 +75,7 @@ def training_estimate(
     return told.model_copy(update={"cost": cost, "currency": price.currency, "source": at, "as_of": price.as_of})
 
 
-def _epochs(method: Method, rows: int | None) -> tuple[int | None, tuple[str, ...]]:
+def _epochs(method: Method, rows: int | None, provider: str) -> tuple[int | None, tuple[str, ...]]:
     """Returns the number of epochs, and what was assumed for it."""
     asked: object = getattr(method, "n_epochs", None)
     if isinstance(asked, int):
@@ -81,4 +83,5 @@ def _epochs(method: Method, rows: int | None) -> tuple[int | None, tuple[str, ..
     if not rows:
         return None, ()
     likely = likely_epochs(rows)
-    return likely, (f"n_epochs was not asked for, and {likely} are likely for {rows:,} rows ({EPOCHS_SOURCE})",)
+    whose = EPOCHS_SOURCE if provider == _PUBLISHES else f"{EPOCHS_SOURCE}; '{provider}' publishes no rule of its own"
+    return likely, (f"n_epochs was not asked for, and {likely} are likely for {rows:,} rows ({whose})",)
