@@ -90,6 +90,9 @@ def test_the_report_as_json_is_the_report(folder: Path) -> None:
     [
         (["--provider", "opnai", "--model", "x"], "did you mean 'openai'"),
         (["--provider", "openai"], "no model"),
+        (["--prompt", "a.jsonl"], "Name --provider and --model"),
+        (["--calls-per-day", "9"], "--prompt FILE"),
+        (["--provider", "openai", "--model", "m", "--prompt", "no.txt"], "no.txt"),
         (["--model", "x"], "no provider"),
         (["--method", "dop"], "unknown fine-tuning method 'dop'; did you mean 'dpo'"),
         (["--warnings", "duplicate"], "did you mean 'duplicates'"),
@@ -173,3 +176,31 @@ def test_a_mended_copy_is_written_and_told(folder: Path) -> None:
 def test_columns_are_mapped(folder: Path) -> None:
     name = write(folder / "a.jsonl", {"question": "q", "answer": "a whole answer"})
     assert run(name, "--columns", "question=prompt", "--columns", "answer=completion").exit_code == 0
+
+
+LONG = "Name the ingredients, and nothing else. " * 60
+
+
+@pytest.mark.parametrize("prompt", [LONG, json.dumps([{"role": "system", "content": LONG}])], ids=["text", "messages"])
+def test_whether_the_training_pays_is_told_where_the_prompt_of_today_is_named(prompt: str, folder: Path) -> None:
+    (folder / "today.txt").write_text(prompt)
+    source = write(folder / "a.jsonl", *[row(f"question {n}", f"a whole answer {n}") for n in range(20)])
+    words = (source, "--provider", "openai", "--model", "gpt-4o-mini-2024-07-18", "--prompt", "today.txt")
+    found = run(*words)
+    assert found.exit_code == 0, found.stdout
+    assert "  worth it  it pays after " in found.stdout
+    report = Report.model_validate_json(run(*words, "--json").stdout)
+    assert report.break_even is not None
+    assert report.break_even.pays
+    cached = Report.model_validate_json(run(*words, "--json", "--cached", "1").stdout).break_even
+    assert cached is not None
+    assert cached.untuned_call is not None
+    assert report.break_even.untuned_call is not None
+    assert cached.untuned_call < report.break_even.untuned_call
+
+
+def test_where_no_price_is_known_whether_it_pays_is_not_known(folder: Path) -> None:
+    (folder / "today.txt").write_text(LONG)
+    source = write(folder / "a.jsonl", *[row(f"question {n}", f"a whole answer {n}") for n in range(20)])
+    found = run(source, "--provider", "azure", "--model", "gpt-4o-mini-2024-07-18", "--prompt", "today.txt")
+    assert "not known" in found.stdout.partition("worth it")[2].partition("model")[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +26,8 @@ from ftkit.errors import (
 from ftkit.keys import content_hash, upload_key
 from ftkit.lifecycles import announced, ending, today_utc
 from ftkit.methods import explain, names_secret, values_in
-from ftkit.models import Estimate, JobRequest, Problem, Report, Severity, TrainingFile, counted
-from ftkit.pricing import BreakEven, Call, known_prices, worth_it
+from ftkit.models import BreakEven, Estimate, JobRequest, Problem, Report, Severity, TrainingFile, counted
+from ftkit.pricing import Call, known_prices, worth_it
 from ftkit.provider import CountsTokens, EstimatesCost, KnowsLifecycle, Provider, ReadsFiles, unsupported_method
 from ftkit.retrying import read
 from ftkit.tokens import AboutRows, GivesCounter, prompt_tokens
@@ -49,6 +50,21 @@ _STEM = 40
 """Letters of a file's own name in that of the file that is sent. While it is written, more comes to it."""
 _DECIDES_RULES = {"model", "method"}
 """The fields of a request that decide what its data must look like."""
+
+
+@dataclass(frozen=True, slots=True)
+class Today:
+    """How the untuned model is called today, which a tuned one is compared with.
+
+    Attributes:
+        prompt: The whole prompt of a typical call: its messages, or the text of its only one.
+        calls_per_day: How many calls are made a day.
+        cached: Which share of the prompt the provider reads from its cache, 0 to 1.
+    """
+
+    prompt: str | Iterable[Mapping[str, Any]]
+    calls_per_day: float | None = None
+    cached: float = 0.0
 
 
 class Preflight:
@@ -96,6 +112,9 @@ class Preflight:
         provider_options: Mapping[str, Any] | None,
         warnings: str | Collection[str] = "none",
         validation: Source | None = None,
+        today: Today | None = None,
+        *,
+        progress: bool = True,
     ) -> Report:
         """Looks a data set over, and the request that it is for."""
         watches = datasets.watches_for(warnings, validation=validation, columns=columns)
@@ -106,12 +125,18 @@ class Preflight:
         rules = self._provider.rules(method, model)
         counter, uncounted = self._counter(model, method)
         about = [AboutRows()] if isinstance(self._provider, GivesCounter) and counter is not None else []
-        report = datasets.check(source, rules, columns=columns, count_tokens=counter, watches=[*watches, *about])
+        watches = (*watches, *about)
+        report = datasets.check(
+            source, rules, columns=columns, count_tokens=counter, watches=watches, progress=progress
+        )
         lifecycle, ends = self._lifecycle(model, problems)
-        update: dict[str, object] = {"problems": (*ends, *uncounted, *report.problems), "lifecycle": lifecycle}
+        problems = [*ends, *uncounted, *report.problems]
+        report = report.model_copy(update={"problems": tuple(problems), "lifecycle": lifecycle})
         if isinstance(self._provider, EstimatesCost):
-            update["estimate"] = self._estimate(self._provider, request, report)
-        return report.model_copy(update=update)
+            report = report.model_copy(update={"estimate": self._estimate(self._provider, request, report)})
+        if today is not None:
+            report = report.model_copy(update={"break_even": self._break_even(report, model, today)})
+        return report
 
     def _lifecycle(self, model: str, problems: list[Problem]) -> tuple[Lifecycle | None, list[Problem]]:
         """Returns the dates of a model, and the problems of the request with what is to be told of its end.
@@ -132,43 +157,28 @@ class Preflight:
             return found, [*problems, *unasked]
         return found, [*(p for p in problems if p.code != told.code), told, *unasked]
 
-    def worth_it(
-        self,
-        report: Report,
-        model: str,
-        prompt: str | Iterable[Mapping[str, Any]],
-        *,
-        tier: str | None = None,
-        cached: float = 0.0,
-        calls_per_day: float | None = None,
-    ) -> BreakEven:
-        """Says whether the training that a report is about pays for itself, and when.
+    def _break_even(self, report: Report, model: str, today: Today) -> BreakEven:
+        """Says whether the training that a report is about pays, and when.
 
-        Args:
-            report: What `check` returned. The shorter prompt and the answer are the mean of its rows.
-            model: The base model.
-            prompt: The whole prompt of a typical call today: its messages, or the text of its only one.
-            tier: The way of serving, if it is known.
-            cached: Which share of that prompt the provider reads from its cache, 0 to 1.
-            calls_per_day: How many calls are made a day.
-
-        Raises:
-            UnsupportedError: The tokens of the model cannot be counted.
+        The shorter prompt and the answer are the mean of the rows.
         """
         tokens = report.tokens
         if tokens is None or tokens.lengths is None or tokens.answers is None or report.estimate is None:
             return BreakEven(why="whether it pays is not known: there are no tokens of the file, or no estimate.")
         answer = tokens.answers.mean
         ends = report.lifecycle.serving_ends if report.lifecycle else None
+        try:
+            asked = prompt_tokens(model, today.prompt)
+        except (UnsupportedError, MissingExtraError) as error:
+            return BreakEven(why=f"whether it pays is not known: {error.message}.")
         return worth_it(
             report.estimate,
-            Call(prompt_tokens(model, prompt), answer, cached),
+            Call(asked, answer, today.cached),
             Call(tokens.lengths.mean - answer, answer),
             prices=known_prices(),
             provider=self._provider.name,
             model=model,
-            tier=tier,
-            calls_per_day=calls_per_day,
+            calls_per_day=today.calls_per_day,
             days_left=(ends - today_utc()).days if ends else None,
         )
 
@@ -179,6 +189,8 @@ class Preflight:
         method: Method,
         columns: Mapping[str, str] | None,
         provider_options: Mapping[str, Any] | None,
+        *,
+        progress: bool = True,
     ) -> Report:
         """Checks, and raises what is wrong.
 
@@ -187,7 +199,7 @@ class Preflight:
             DatasetError: The data has errors.
         """
         self.refuse(self._request_for(source, model, method, provider_options))
-        report = self.check(source, model, method, columns, provider_options)
+        report = self.check(source, model, method, columns, provider_options, progress=progress)
         if not report.ok:
             raise DatasetError(_summary(report), report.errors, report)
         return report
@@ -200,6 +212,9 @@ class Preflight:
         columns: Mapping[str, str] | None,
         provider_options: Mapping[str, Any] | None,
         folder: Path,
+        *,
+        is_checked: bool = False,
+        progress: bool = True,
     ) -> TrainingFile:
         """Checks, converts and sends a data set; once for the same content and layout.
 
@@ -210,14 +225,16 @@ class Preflight:
             columns: The file's own column names -> those of the record.
             provider_options: What only this provider has.
             folder: Where the converted file may be written.
+            is_checked: Whether `demand` has seen it already: its tokens are not counted once more.
+            progress: Whether to show on a terminal how far it is.
         """
         self.refuse(self._request_for(source, model, method, provider_options))
         rules = self._provider.rules(method, model)
         digest = content_hash(datasets.source_hash(source), columns)
         key = upload_key(self._identity(), digest, rules.layout, rules.layout_version)
-        target = folder / f"{Path(_name_of(source)).stem[:_STEM]}.jsonl"
-        counter, _ = self._counter(model, method)
-        report = datasets.prepare(source, rules, target, columns=columns, count_tokens=counter)
+        target = folder / f"{_stem_of(source)}.jsonl"
+        counter = None if is_checked else self._counter(model, method)[0]
+        report = datasets.prepare(source, rules, target, columns=columns, count_tokens=counter, progress=progress)
         with self._ledger.lock(key):
             known = self._still_there(key)
             if known is not None:
@@ -276,15 +293,20 @@ class Preflight:
         if not isinstance(provider, GivesCounter):
             return (lambda records: provider.count_tokens(model, method, records)), []
         try:
-            return provider.token_counter(model, method).count, []
+            return provider.token_counter(model, method), []
         except (UnsupportedError, MissingExtraError) as error:
             return None, [_uncounted(error)]
 
     @staticmethod
     def _estimate(provider: EstimatesCost, request: JobRequest, report: Report) -> Estimate:
         """Asks what a job on the data would cost, now that its tokens and its rows are known."""
-        file = request.training_file.model_copy(update={"rows": report.rows})
-        return read(provider.estimate, request.model_copy(update={"training_file": file}), tokens_of(report))
+        return read(provider.estimate, with_rows(request, report), tokens_of(report))
+
+
+def with_rows(request: JobRequest, report: Report) -> JobRequest:
+    """Returns a request whose training file has as many rows as were found: its epochs may depend on it."""
+    file = request.training_file.model_copy(update={"rows": report.rows})
+    return request.model_copy(update={"training_file": file})
 
 
 def tokens_of(report: Report) -> int | None:
@@ -328,6 +350,13 @@ def _seems_key(place: str, value: object) -> bool:
 def _name_of(source: Source) -> str:
     """Returns the name of a file as text: a system may have names that are none."""
     return os.fsencode(Path(source).name).decode(errors="replace")
+
+
+def _stem_of(source: Source) -> str:
+    """Returns the beginning of a file's name: "train" of train.jsonl, and of train.jsonl.gz."""
+    return (
+        _name_of(source).removesuffix(".gz").removesuffix(".zst").rpartition(".")[0][:_STEM] or _name_of(source)[:_STEM]
+    )
 
 
 def _unasked(error: FtkitError) -> Problem:

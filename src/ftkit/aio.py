@@ -23,7 +23,7 @@ from ftkit.waiting import Pace, Watch, WatchAll, look, look_all, to_watch
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncGenerator, Callable, Collection, Generator, Iterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
     from decimal import Decimal
     from pathlib import Path
 
@@ -154,6 +154,10 @@ class AsyncClient:
         provider_options: Mapping[str, Any] | None = None,
         warnings: str | Collection[str] = "default",
         validation: str | os.PathLike[str] | None = None,
+        prompt: str | Iterable[Mapping[str, Any]] | None = None,
+        calls_per_day: float | None = None,
+        cached: float = 0.0,
+        progress: bool = True,
     ) -> Report:
         """Awaits `Client.check`."""
         return await self._call(
@@ -165,6 +169,10 @@ class AsyncClient:
             provider_options=provider_options,
             warnings=warnings,
             validation=validation,
+            prompt=prompt,
+            calls_per_day=calls_per_day,
+            cached=cached,
+            progress=progress,
         )
 
     @forgets_mistakes

@@ -5,11 +5,13 @@ report = examine("train.jsonl", Whose("openai", "gpt-4.1-mini"))
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from ftkit import datasets
 from ftkit.client import Client
+from ftkit.datasets._values import is_list, is_object
 from ftkit.datasets.rulebook import built_in_providers
 from ftkit.errors import ConfigurationError, UnknownProviderError
 from ftkit.methods import Method, Supervised, parse_method
@@ -32,6 +34,46 @@ class How(TypedDict, total=False):
     validation: Source | None
     columns: Mapping[str, str] | None
     warnings: str | Collection[str]
+
+
+class Today(TypedDict, total=False):
+    """How the untuned model is called today: the arguments of `Client.check` that say so."""
+
+    prompt: str | list[dict[str, Any]]
+    calls_per_day: float | None
+    cached: float
+
+
+def today_of(path: Path | None, calls_per_day: float | None, cached: float) -> Today | None:
+    """Reads the prompt of today from a file; None if there is none.
+
+    Args:
+        path: A text, or a JSON list of messages.
+        calls_per_day: How many calls are made a day.
+        cached: Which share of the prompt is read from the provider's cache, 0 to 1.
+
+    Raises:
+        ConfigurationError: It cannot be read; or there is none, and something is said of its calls.
+    """
+    if path is None:
+        if calls_per_day is not None or cached:
+            raise ConfigurationError("there is no prompt that is called so often.", hint="Name its file: --prompt FILE")
+        return None
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"the prompt '{path}' cannot be read: {error}") from error
+    return Today(prompt=_messages_in(text) or text, calls_per_day=calls_per_day, cached=cached)
+
+
+def _messages_in(text: str) -> list[dict[str, Any]] | None:
+    """Returns the messages of a text that is a JSON list of them, or an object with such a list."""
+    try:
+        found: object = json.loads(text)
+    except ValueError:
+        return None
+    messages: object = found.get("messages") if is_object(found) else found
+    return messages if is_list(messages) and messages and all(is_object(m) and "role" in m for m in messages) else None
 
 
 _KINDS = {
@@ -121,6 +163,7 @@ def examine(
     validation: Source | None = None,
     columns: Mapping[str, str] | None = None,
     warnings: str | Collection[str] = "default",
+    today: Today | None = None,
 ) -> Report:
     """Looks a data set over. Where no account is set up, nothing is asked: rules, tokens and prices are known here.
 
@@ -130,19 +173,28 @@ def examine(
         validation: The validation file, so that rows are told which both files have.
         columns: The file's own column names -> those of the record.
         warnings: "default", "all", "none", or names of `ftkit.datasets.WARNINGS`.
+        today: How the untuned model is called today, to see whether the training pays.
 
     Raises:
-        ConfigurationError: There is no such provider, method, column or warning.
+        ConfigurationError: There is no such provider, method, column or warning; or no provider to tell prices.
     """
+    if today is not None and whose.provider is None:
+        raise ConfigurationError("whether a training pays depends on prices.", hint="Name --provider and --model.")
     asked = whose.asked
     client, note = whose.opened()
     if client is not None and whose.model is not None:
         report = client.check(
-            source, model=whose.model, method=asked, columns=columns, warnings=warnings, validation=validation
+            source,
+            model=whose.model,
+            method=asked,
+            columns=columns,
+            warnings=warnings,
+            validation=validation,
+            **(today or Today()),
         )
     else:
         watches = datasets.watches_for(warnings, validation=validation, columns=columns)
-        report = datasets.check(source, whose.rules_by(client), columns=columns, watches=watches)
+        report = datasets.check(source, whose.rules_by(client), columns=columns, watches=watches, progress=True)
     return report if note is None else report.model_copy(update={"problems": (*report.problems, note)})
 
 

@@ -139,6 +139,14 @@ def check(
     warnings: Annotated[
         str, typer.Option(help="default, all, none, or names with commas between; see docs/data.md.")
     ] = "default",
+    prompt: Annotated[
+        Path | None,
+        typer.Option(help="The whole prompt of a typical call today, as text or JSON messages: does the training pay?"),
+    ] = None,
+    calls_per_day: Annotated[float | None, typer.Option(min=0, help="With --prompt: calls a day.")] = None,
+    cached: Annotated[
+        float, typer.Option(min=0, max=1, help="With --prompt: the share of it that the provider has in its cache.")
+    ] = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="Prints the report as JSON.")] = False,  # noqa: FBT002
     fix: Annotated[Path | None, typer.Option(help="Writes a copy, mended where that is safe, to this file.")] = None,
     drop: Annotated[
@@ -162,7 +170,8 @@ def check(
         elif drop:
             raise ConfigurationError("--drop leaves rows out of a copy.", hint="Name the copy: --fix mended.jsonl")
         else:
-            report = checkup.examine(file, whose, **how)
+            today = checkup.today_of(prompt, calls_per_day, cached)
+            report = checkup.examine(file, whose, **how, today=today)
             said = report.model_dump_json() if as_json else reports.render(report)
     typer.echo(said)
     if not report.ok:

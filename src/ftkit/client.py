@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from pydantic import ValidationError
 
 from ftkit import provider as abilities
-from ftkit._preflight import Preflight, request_of
+from ftkit._preflight import Preflight, Today, request_of, tokens_of, with_rows
 from ftkit.budget import Budget, as_budget
 from ftkit.deploying import Deployer, Target, source_of
 from ftkit.errors import BudgetError, ConfigurationError, ConflictError, NotFoundError
@@ -48,7 +48,7 @@ from ftkit.waiting import Pace, Watch, WatchAll, check_seconds, look, look_all, 
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Collection, Generator, Iterator, Mapping
+    from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
     from decimal import Decimal
 
     from ftkit.models import ChatChunk, ChatReply, Checkpoint, JobEvent, Metrics, Report
@@ -138,6 +138,10 @@ class Client:
         provider_options: Mapping[str, Any] | None = None,
         warnings: str | Collection[str] = "default",
         validation: str | os.PathLike[str] | None = None,
+        prompt: str | Iterable[Mapping[str, Any]] | None = None,
+        calls_per_day: float | None = None,
+        cached: float = 0.0,
+        progress: bool = True,
     ) -> Report:
         """Looks a data set over as the provider would: rules, tokens, price, dates of the model. Sends nothing.
 
@@ -150,14 +154,19 @@ class Client:
             warnings: What to warn of: "default", "all", "none", a name of `ftkit.datasets.WARNINGS`, or several. Those
                 that compare rows with each other take more time and memory, and are not among the default ones.
             validation: The validation file, so that rows are told which both files have.
+            prompt: The whole prompt of a typical call of the untuned model today, as text or as messages: the report
+                then says after how many calls the training has paid for itself (`Report.break_even`).
+            calls_per_day: How many calls are made a day.
+            cached: Which share of that prompt the provider reads from its cache, 0 to 1.
+            progress: Show on a terminal how far it is, if it takes more than two seconds.
 
         Returns:
             Every problem found: those of model, method and options among them, and that there is no such file, or none
             that can be read. `report.ok` says whether a job may start.
         """
-        return self._preflight().check(
-            source, self.resolve_model(model), method or Supervised(), columns, provider_options, warnings, validation
-        )
+        today = None if prompt is None else Today(prompt, calls_per_day, cached)
+        wanted = (self.resolve_model(model), method or Supervised(), columns, provider_options)
+        return self._preflight().check(source, *wanted, warnings, validation, today, progress=progress)
 
     @forgets_mistakes
     def upload(
@@ -182,11 +191,21 @@ class Client:
             DatasetError: The data has errors; it holds all of them. Nothing was sent.
             UnsupportedError: The provider cannot do that. Nothing was sent.
         """
+        wanted = (self.resolve_model(model), method or Supervised(), columns, provider_options)
+        return self._upload(source, *wanted)
+
+    def _upload(
+        self,
+        source: str | os.PathLike[str],
+        model: str,
+        method: Method,
+        columns: Mapping[str, str] | None,
+        provider_options: Mapping[str, Any] | None,
+        **how: bool,
+    ) -> TrainingFile:
         preflight = self._preflight()
         with tempfile.TemporaryDirectory(prefix="ftkit-") as folder:
-            return preflight.upload(
-                source, self.resolve_model(model), method or Supervised(), columns, provider_options, Path(folder)
-            )
+            return preflight.upload(source, model, method, columns, provider_options, Path(folder), **how)
 
     def list_files(self, *, after: str | None = None, limit: int = 20) -> Page[TrainingFile]:
         """Lists uploaded files, newest first."""
@@ -322,15 +341,15 @@ class Client:
         job = once.known(base_key)
         if job is None:
             preflight.refuse(request)
-            wanted = (request.model, request.method, columns, provider_options)
-            reports = [preflight.demand(source, *wanted) for source in sources]
-            tokens = reports[0].tokens.total if reports[0].tokens else None
+            wanted, shows = (request.model, request.method, columns, provider_options), bool(progress)
+            reports = [preflight.demand(source, *wanted, progress=shows) for source in sources]
+            tokens = tokens_of(reports[0])
             try:
-                limit.refuse(request, tokens)
+                limit.refuse(with_rows(request, reports[0]), tokens)
             except BudgetError:
                 if once.would_make(base_key, request, retry_failed=retry_failed):
                     raise
-            files = [self.upload(source, columns=columns, **shared) for source in sources]
+            files = [self._upload(source, *wanted, is_checked=True, progress=shows) for source in sources]
             request = self._request(training_file=files[0], validation_file=files[1] if files[1:] else None, **rest)
             job = self._create(request, key, limit, tokens=tokens, retry_failed=retry_failed)
         return self.wait(job, timeout_s=timeout_s, progress=progress) if wait else job

@@ -29,6 +29,7 @@ from ftkit.methods import DPO, ORPO, AnyMethod, LoRA, Method, Reinforcement, Rew
 __all__ = [
     "DPO",
     "ORPO",
+    "BreakEven",
     "ChatChunk",
     "ChatMessage",
     "ChatOptions",
@@ -696,6 +697,46 @@ class Elsewhere(Noun):
         return f"{self.provider} ({what}{until}{f'; {self.note}' if self.note else ''})"
 
 
+class BreakEven(Noun):
+    """Whether a training pays: how many calls of the tuned model it takes until they have saved what it cost.
+
+    `str(break_even)` says it in a sentence. Amounts are in `currency`; what is not known is None, and `why` says so.
+
+    Attributes:
+        pays: Whether it ever pays; None if that is not known.
+        calls: After how many calls; None if it never pays, or is not known.
+        days: After how many days, at the number of calls a day that was told.
+        training: What the training costs.
+        untuned_call: What a call costs today.
+        tuned_call: What a call of the tuned model costs, without what it costs to host it.
+        hosting_day: What it costs a day to host the tuned model.
+        least_calls_per_day: Fewest calls a day that pay for hosting it; None if it costs nothing, or they never do.
+        currency: The currency.
+        why: What the answer is, in words, without the figures.
+        assumes: What was taken to be so.
+    """
+
+    pays: bool | None = None
+    calls: int | None = None
+    days: float | None = None
+    training: Decimal | None = None
+    untuned_call: Decimal | None = None
+    tuned_call: Decimal | None = None
+    hosting_day: Decimal | None = None
+    least_calls_per_day: int | None = None
+    currency: str = "USD"
+    why: str
+    assumes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        lines = [self.why]
+        if self.untuned_call is not None and self.tuned_call is not None:
+            each = f"a call costs {self.untuned_call:.6f} today, and {self.tuned_call:.6f} tuned"
+            hosting = f", and hosting {self.hosting_day:f} a day" if self.hosting_day else ""
+            lines.append(f"{each}{hosting} ({self.currency}).")
+        return "\n  ".join([*lines, *self.assumes])
+
+
 class Lifecycle(Noun):
     """How long a model can be trained and served.
 
@@ -718,14 +759,25 @@ class Lifecycle(Noun):
     note: str | None = None
     elsewhere: tuple[Elsewhere, ...] = ()
 
+    def __str__(self) -> str:
+        training = self.training_ends or "no end is known"
+        serving = self.serving_ends or "no end is known"
+        dates = f"{self.model}: can be trained until {training}, and asked until {serving}"
+        origin = f"{self.source}{f', {self.as_of}' if self.as_of else ''}" if self.source else ""
+        elsewhere = [f"or go on with {each}" for each in self.elsewhere]
+        return "\n".join(filter(None, [dates, self.note, *elsewhere, origin]))
+
 
 def counted(number: int, noun: str) -> str:
     """Returns a number with its noun: "1 error", "2,000 errors"."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+_MOST_PRINTED = 100
+
+
 class Report(Noun):
-    """What `check` found.
+    """What `check` found. `str(report)` tells it; `ftkit.reports.render` groups thousands of problems.
 
     Attributes:
         source: The file, as the user named it.
@@ -735,6 +787,7 @@ class Report(Noun):
         tokens: Token counts, where the provider can count.
         estimate: Likely cost, where the provider can tell.
         lifecycle: Dates of the model, where the provider knows them.
+        break_even: Whether the training pays, where the prompt of today was told.
     """
 
     source: str
@@ -744,6 +797,7 @@ class Report(Noun):
     tokens: TokenStats | None = None
     estimate: Estimate | None = None
     lifecycle: Lifecycle | None = None
+    break_even: BreakEven | None = None
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -764,7 +818,11 @@ class Report(Noun):
         tokens = f", {self.tokens.total:,} tokens" if self.tokens else ""
         what = f"{counted(self.rows, 'row')} of {self.kind}" if self.kind else "not read"
         head = f"{self.source}: {what}{tokens}, {counted(len(self.errors), 'error')}"
-        return "\n".join([head, *(f"  {problem}" for problem in self.problems)])
+        facts = {"tokens": self.tokens, "price": self.estimate, "worth it": self.break_even, "model": self.lifecycle}
+        told = [f"{name}: {fact}".replace("\n", "\n    ") for name, fact in facts.items() if fact is not None]
+        more = len(self.problems) - _MOST_PRINTED
+        rest = [f"and {more:,} more problems: ftkit.reports.render(report) groups them"] if more > 0 else []
+        return "\n  ".join([head, *told, *map(str, self.problems[:_MOST_PRINTED]), *rest])
 
 
 T = TypeVar("T")

@@ -146,7 +146,11 @@ class CountsTokens(Protocol):
     def count_tokens(
         self, model: str, method: Method, records: Iterator[Mapping[str, Any]]
     ) -> Iterator[tuple[int, int]]:
-        """Yields (tokens, tokens learnt from) of each record, in order."""
+        """Yields (tokens, tokens learnt from) of each record, in order.
+
+        Raises:
+            UnsupportedError: It cannot count those of the model. At once, and not with the first record.
+        """
         ...
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ftkit.datasets.mending import Mended
-    from ftkit.models import Lifecycle, Problem, Report
+    from ftkit.models import Problem, Report
 
 WIDTH = 80
 _SHOWN = 3
@@ -133,8 +133,10 @@ def _facts(report: Report, width: int) -> str:
         pairs.append(("tokens", str(report.tokens)))
     if report.estimate is not None:
         pairs.append(("price", str(report.estimate)))
+    if report.break_even is not None:
+        pairs.append(("worth it", str(report.break_even)))
     if report.lifecycle is not None:
-        pairs.append(("model", _lifecycle(report.lifecycle)))
+        pairs.append(("model", str(report.lifecycle)))
     lines: list[str] = []
     for label, value in pairs:
         head = f"  {label:<{_LABEL}}"
@@ -157,15 +159,6 @@ def _found(report: Report) -> str:
     }
     said = [counted(number, severity.value) for severity, number in times.items() if number]
     return ", ".join(said) or "nothing"
-
-
-def _lifecycle(lifecycle: Lifecycle) -> str:
-    training = lifecycle.training_ends or "no end is known"
-    serving = lifecycle.serving_ends or "no end is known"
-    dates = f"{lifecycle.model}: can be trained until {training}, and asked until {serving}"
-    origin = f"{lifecycle.source}{f', {lifecycle.as_of}' if lifecycle.as_of else ''}" if lifecycle.source else ""
-    elsewhere = [f"or go on with {each}" for each in lifecycle.elsewhere]
-    return "\n".join(filter(None, [dates, lifecycle.note, *elsewhere, origin]))
 
 
 def render_mended(mended: Mended, *, width: int = WIDTH) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from ftkit import ConfigurationError
-from ftkit.models import Estimate
-from ftkit.pricing import BreakEven, Call, PriceList, built_in_prices, worth_it
+from ftkit.models import BreakEven, Estimate
+from ftkit.pricing import Call, PriceList, built_in_prices, worth_it
 
 FLAT = {"input": 2, "output": 0, "tuned_input": 4, "tuned_output": 0, "hosting_hour": 0}
 TRAINING = Estimate(cost=Decimal("12.00"))

@@ -34,7 +34,7 @@ def test_every_price_of_ours_has_a_document_and_a_date() -> None:
     for row in rows:
         assert row["source"]
         assert row["currency"] == "USD"
-        assert date(2026, 11, 1) <= row["as_of"] <= date.today()  # noqa: DTZ011 - a date, not a moment
+        assert date(2026, 9, 1) <= row["as_of"] <= date.today()  # noqa: DTZ011 - a date, not a moment
         assert row.keys() & set(NAMES)
 
 
@@ -86,7 +86,7 @@ def test_a_users_prices_win_and_leave_the_others_as_they_are(home: Path) -> None
     assert (str(azure), azure.source) == ("2.1 EUR", str(home / "prices.toml"))
     ours = prices.price("openai", MINI, "training")
     assert ours is not None
-    assert ours.origin == "our contract, read on 2026-12-01"
+    assert ours.origin == "our contract, as of 2026-12-01"
     assert prices.price("openai", MINI, "tuned_output") == built_in_prices().price("openai", MINI, "tuned_output")
 
 
@@ -125,7 +125,7 @@ def test_a_training_costs_tokens_times_epochs_times_price() -> None:
     assert not asked.assumes
     assert str(asked) == (
         "12.00 USD for 4,000,000 billed tokens (4 epochs): 3.00 USD for a million tokens (OpenAI's pricing page, "
-        "developers.openai.com/api/docs/pricing) (as of 2026-11-27)"
+        "developers.openai.com/api/docs/pricing) (as of 2026-09-25)"
     )
     likely = training_estimate(request(rows=20), 1, prices=prices, provider="openai")
     assert (likely.n_epochs, likely.billed_tokens, likely.cost) == (5, 5, Decimal("0.01")), "up to the cent, never 0"

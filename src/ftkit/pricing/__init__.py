@@ -11,13 +11,12 @@ unknown price is None, never 0. What a row is, `ftkit/prices.toml` says: the tab
 
 from __future__ import annotations
 
-from ftkit.pricing.paying_back import BreakEven, Call, worth_it
+from ftkit.pricing.paying_back import Call, worth_it
 from ftkit.pricing.table import NAMES, Price, PriceList, built_in_prices, known_prices
 from ftkit.pricing.training import likely_epochs, training_estimate
 
 __all__ = [
     "NAMES",
-    "BreakEven",
     "Call",
     "Price",
     "PriceList",

@@ -7,7 +7,7 @@ from decimal import ROUND_UP, Decimal
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from ftkit.errors import ConfigurationError
-from ftkit.models import Noun
+from ftkit.models import BreakEven
 from ftkit.pricing.table import MILLION
 
 if TYPE_CHECKING:
@@ -33,50 +33,6 @@ class Call:
         if self.prompt < 0 or self.answer < 0 or not 0 <= self.cached <= 1:
             message = f"a call has tokens, and a share of them is cached, from 0 to 1 (got {self})"
             raise ConfigurationError(message)
-
-
-class BreakEven(Noun):
-    """Whether a training pays: how many calls of the tuned model it takes until they have saved what it cost.
-
-    `str(break_even)` says it in a sentence. Amounts are in `currency`; what is not known is None, and `why` says so.
-
-    Attributes:
-        pays: Whether it ever pays; None if that is not known.
-        calls: After how many calls; None if it never pays, or is not known.
-        days: After how many days, at the number of calls a day that was told.
-        training: What the training costs.
-        untuned_call: What a call costs today.
-        tuned_call: What a call of the tuned model costs, without what it costs to host it.
-        hosting_day: What it costs a day to host the tuned model.
-        least_calls_per_day: Fewest calls a day that pay for hosting it; None if it costs nothing, or they never do.
-        currency: The currency.
-        why: What the answer is, in words, without the figures.
-        assumes: What was taken to be so.
-    """
-
-    pays: bool | None = None
-    calls: int | None = None
-    days: float | None = None
-    training: Decimal | None = None
-    untuned_call: Decimal | None = None
-    tuned_call: Decimal | None = None
-    hosting_day: Decimal | None = None
-    least_calls_per_day: int | None = None
-    currency: str = "USD"
-    why: str
-    assumes: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        lines = [self.why]
-        if self.untuned_call is not None and self.tuned_call is not None:
-            each = f"a call costs {_small(self.untuned_call)} today, and {_small(self.tuned_call)} tuned"
-            hosting = f", and hosting {self.hosting_day:f} a day" if self.hosting_day else ""
-            lines.append(f"{each}{hosting} ({self.currency}).")
-        return "\n  ".join([*lines, *self.assumes])
-
-
-def _small(amount: Decimal) -> str:
-    return f"{amount:.6f}"
 
 
 def worth_it(
@@ -204,3 +160,7 @@ def _outcome(
 
 def _up(amount: Decimal) -> int:
     return int(amount.to_integral_value(rounding=ROUND_UP))
+
+
+def _small(amount: Decimal) -> str:
+    return f"{amount:.6f}"

@@ -60,7 +60,7 @@ class Price(Noun):
     @property
     def origin(self) -> str:
         """The document and the date, for people."""
-        return f"{self.source}, read on {self.as_of}" if self.as_of else self.source
+        return f"{self.source}, as of {self.as_of}" if self.as_of else self.source
 
 
 def _one_or_more(value: object) -> object:
