@@ -80,17 +80,16 @@ class QuickText:
 
     def __init__(self, fields: Sequence[str], marks: _Marks, beside: _Beside) -> None:
         texts = [*((name, str) for name in fields[:-1]), (fields[-1], _Text)]
-        self._lines = beside.decoder(texts)
+        beside.expect(texts)
         self._keys = [f'"{name}"'.encode() for name in fields]
         self._learnt = cast("Callable[[Any], str]", attrgetter(fields[-1]))
         self._marks, self._beside = marks, beside
 
     def rows(self, raw: bytes) -> Plain | Suspect:
         """Returns the rows of whole lines, a row on each, or where one is that has to be looked at."""
-        try:
-            rows: list[Any] = self._lines(raw)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            return _suspect(raw, error)
+        rows = self._beside.decoded(raw)
+        if isinstance(rows, Suspect):
+            return rows
         learnt = self._learnt
         for number, row in enumerate(rows):
             if learnt(row).isspace():
@@ -106,15 +105,14 @@ class QuickChat:
 
     def __init__(self, rules: DatasetRules, marks: _Marks, beside: _Beside) -> None:
         self._answer, messages = _conversation(rules)
-        self._lines = beside.decoder([("messages", messages)])
+        beside.expect([("messages", messages)])
         self._marks, self._beside = marks, beside
 
     def rows(self, raw: bytes) -> Plain | Suspect:
         """Returns the rows of whole lines, a row on each, or where one is that has to be looked at."""
-        try:
-            rows: list[Any] = self._lines(raw)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            return _suspect(raw, error)
+        rows = self._beside.decoded(raw)
+        if isinstance(rows, Suspect):
+            return rows
         answer, total = self._answer, 0
         for number, row in enumerate(rows):
             messages = row.messages
@@ -182,7 +180,10 @@ def _beginning_of_all(texts: Sequence[bytes]) -> bytes:
 
 
 class _Beside:
-    """Fields that are no part of a record. They are left out, and told; in what they hold nothing must be wrong."""
+    """Decodes rows that may have fields which are no part of a record.
+
+    Those are left out, and told; in what they hold nothing must be wrong.
+    """
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = names
@@ -190,16 +191,25 @@ class _Beside:
         self._of = [attrgetter(f"beside_{n}") for n in range(len(names))]
         self._row: Any = None
         self._fields: Any = None
+        self._lines: Any = None
 
-    def decoder(self, fields: Sequence[tuple[str, Any]]) -> Callable[[bytes], list[Any]]:
-        """Returns what decodes lines of rows that have these fields, and may have those besides."""
+    def expect(self, fields: Sequence[tuple[str, Any]]) -> None:
+        """Says what rows hold, beside which they may have those fields."""
         extra = [(f"beside_{n}", msgspec.Raw | _Absent, msgspec.UNSET) for n in range(len(self.names))]
         options: dict[str, Any] = {"forbid_unknown_fields": True, "gc": False}
         self._row = msgspec.defstruct("Row", fields, **options)
         self._fields = attrgetter(*(name for name, _ in fields))
         renamed = {f"beside_{n}": name for n, name in enumerate(self.names)}
         row = msgspec.defstruct("RowAndMore", [*fields, *extra], rename=renamed, **options) if extra else self._row
-        return msgspec.json.Decoder(row).decode_lines
+        self._lines = msgspec.json.Decoder(row).decode_lines
+
+    def decoded(self, raw: bytes) -> list[Any] | Suspect:
+        """Returns the rows of lines, or where one is that is none."""
+        try:
+            rows: list[Any] = self._lines(raw)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            return _suspect(raw, error)
+        return rows
 
     def told(self, raw: bytes, rows: list[Any]) -> Plain | Suspect:
         """Returns the rows without those fields."""

@@ -28,16 +28,13 @@ class Seen:
 
     def first(self, key: int, line: int, mark: int = 0) -> tuple[int, int] | None:
         """Returns the line and the mark of an earlier row with this key; remembers this one if there is none."""
-        keys, last = self._keys, self._last
-        slot = key & last
-        while (there := keys[slot]) != 0:
-            if there == key:
-                return self._lines[slot], self._marks[slot]
-            slot = (slot + 1) & last
+        slot = self._slot(key)
+        if self._keys[slot]:
+            return self._lines[slot], self._marks[slot]
         if self.kept >= self._most:
             self.left_out += 1
             return None
-        keys[slot], self._lines[slot], self._marks[slot] = key, line, mark & _MARK
+        self._keys[slot], self._lines[slot], self._marks[slot] = key, line, mark & _MARK
         self.kept += 1
         if self.kept >= self._room:
             self._grow()
@@ -45,13 +42,16 @@ class Seen:
 
     def find(self, key: int) -> tuple[int, int] | None:
         """Returns the line and the mark of a row with this key; None if none was seen."""
+        slot = self._slot(key)
+        return (self._lines[slot], self._marks[slot]) if self._keys[slot] else None
+
+    def _slot(self, key: int) -> int:
+        """Returns where a key is, or the free place where it would be."""
         keys, last = self._keys, self._last
         slot = key & last
-        while (there := keys[slot]) != 0:
-            if there == key:
-                return self._lines[slot], self._marks[slot]
+        while (there := keys[slot]) != 0 and there != key:
             slot = (slot + 1) & last
-        return None
+        return slot
 
     def _make(self, slots: int) -> None:
         self._keys = array("Q", bytes(8)) * slots
@@ -63,10 +63,8 @@ class Seen:
     def _grow(self) -> None:
         old = zip(self._keys, self._lines, self._marks, strict=True)
         self._make(2 * (self._last + 1))
-        keys, lines, marks, last = self._keys, self._lines, self._marks, self._last
+        keys, lines, marks = self._keys, self._lines, self._marks
         for key, line, mark in old:
             if key:
-                slot = key & last
-                while keys[slot] != 0:
-                    slot = (slot + 1) & last
+                slot = self._slot(key)
                 keys[slot], lines[slot], marks[slot] = key, line, mark

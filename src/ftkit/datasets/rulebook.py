@@ -13,7 +13,6 @@ Each field is that of the last row that fits and has it. The table of the built-
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
@@ -25,6 +24,7 @@ from pydantic import ValidationError
 from ftkit.errors import ConfigurationError
 from ftkit.methods import Method, explain, near
 from ftkit.models import DatasetRules
+from ftkit.tables import rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -73,18 +73,10 @@ class RuleBook:
         Raises:
             ConfigurationError: It is no TOML, or not of this form.
         """
-        try:
-            content = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise ConfigurationError(f"{name}: wrong TOML: {error}.", hint="Each row begins with [[rules]].") from error
-        rows: object = content.pop("rules", None)
-        if content:
-            found = next(iter(content))
-            message = f"{name}: unknown '{found}'{near(found, ['rules']) or '.'}"
-            raise ConfigurationError(message, hint="Only [[rules]] stand at the top.")
-        if not isinstance(rows, list) or not rows:
+        rows = rows_of(text, "rules", name)
+        if not rows:
             raise ConfigurationError(f"{name}: there are no rules.", hint="Each row begins with [[rules]].")
-        return cls(*cast("list[dict[str, object]]", rows), name=name)
+        return cls(*rows, name=name)
 
     def of(self, provider: str) -> RuleBook:
         """Returns the part of the table that is for one provider.

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import tomllib
 from datetime import date
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import BeforeValidator, Field
 
 from ftkit.errors import ConfigurationError
 from ftkit.home import config_folder
-from ftkit.methods import Settings, near
+from ftkit.methods import Settings
 from ftkit.models import Noun
+from ftkit.tables import rows_of
 from ftkit.tokens import base_of
 
 if TYPE_CHECKING:
@@ -147,19 +147,7 @@ class PriceList:
         Raises:
             ConfigurationError: It is no TOML, or not of this form.
         """
-        try:
-            content = tomllib.loads(text, parse_float=Decimal)
-        except tomllib.TOMLDecodeError as error:
-            hint = "Each row begins with [[prices]]."
-            raise ConfigurationError(f"{name}: wrong TOML: {error}.", hint=hint) from error
-        rows: object = content.pop("prices", [])
-        if content:
-            found = next(iter(content))
-            message = f"{name}: unknown '{found}'{near(found, ['prices']) or '.'}"
-            raise ConfigurationError(message, hint="Only [[prices]] stand at the top.")
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in cast("list[object]", rows)):
-            raise ConfigurationError(f"{name}: 'prices' is no list of rows.", hint="Each row begins with [[prices]].")
-        return cls(*cast("list[dict[str, object]]", rows), name=name)
+        return cls(*rows_of(text, "prices", name), name=name)
 
     def __add__(self, other: PriceList) -> PriceList:
         """Returns both tables as one, in which the other's rows win."""
