@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -61,7 +62,7 @@ def test_a_bad_file_is_told_in_groups_within_80_columns(folder: Path) -> None:
     start = lines.index("  unknown-role: 2,000 times")
     assert lines[start + 1 : start + 3] == ["    line 2  messages[0].role", "      unknown role 'bott'."]
     assert "    and 1,997 more, on lines 5, 6, 7, 8, 9, ..." in lines
-    assert lines[-1] == "What is safe to mend is mended in a copy by: ftkit check ... --fix mended.jsonl"
+    assert lines[-1] == "  ftkit check a.jsonl --fix mended.jsonl"
 
 
 def test_errors_warnings_and_notes_are_apart() -> None:
@@ -85,6 +86,16 @@ def test_the_report_as_json_is_the_report(folder: Path) -> None:
     assert Report.model_validate_json(found.stdout) == checkup.examine(name)
 
 
+MINI = ("--provider", "openai", "--model", "gpt-4o-mini-2024-07-18")
+PROMPTS = {
+    "empty.txt": " \n",
+    "cut.json": '[{"role": "user", "content": "a',
+    "number.json": '[{"role": "user", "content": 1}]',
+    "other.json": '{"prompt": "a"}',
+    "train.jsonl": '{"messages": []}\n{"messages": []}\n',
+}
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -99,11 +110,21 @@ def test_the_report_as_json_is_the_report(folder: Path) -> None:
         (["--columns", "a"], "'a' names no column"),
         (["--columns", "a=promt"], "did you mean 'prompt'"),
         (["--drop", "errors"], "--fix"),
+        (["--n-epochs", "3"], "Name --provider and --model"),
+        (["--option", "x=1"], "Name --provider and --model"),
+        (["--option", "x", *MINI], "'x' names no option"),
+        ([*MINI, "--prompt", "empty.txt"], "'empty.txt': the prompt is empty"),
+        ([*MINI, "--prompt", "cut.json"], "begins like JSON, and is none"),
+        ([*MINI, "--prompt", "number.json"], "messages[0]: its content"),
+        ([*MINI, "--prompt", "other.json"], "holds no messages"),
+        ([*MINI, "--prompt", "train.jsonl"], "several lines of JSON, as training data"),
         (["--fix", "a.jsonl"], "is the data set itself"),
         (["--fix", "b.jsonl", "--drop", "error"], "did you mean 'errors'"),
     ],
 )
 def test_wrong_arguments_have_the_status_2_and_one_clear_error(words: list[str], says: str, folder: Path) -> None:
+    for name, text in PROMPTS.items():
+        (folder / name).write_text(text)
     found = run(write(folder / "a.jsonl", row("q", "a whole answer")), *words)
     assert found.exit_code == 2
     assert found.stderr.startswith("error: ")
@@ -159,6 +180,30 @@ def test_warnings_are_chosen_by_name_and_are_no_errors(folder: Path) -> None:
     found = run(name, "--validation", valid)
     assert found.exit_code == 0
     assert "the row is in the validation file as well" in found.stdout
+
+
+def test_the_validation_file_is_looked_over_too(folder: Path) -> None:
+    name = write(folder / "a.jsonl", row("q", "a whole answer"))
+    bad = write(folder / "bad.jsonl", row("other", "a whole answer", "bott"))
+    for words in [(), ("--fix", "b.jsonl"), ("--provider", "huggingface", "--model", "ftkit/small")]:
+        found = run(name, "--validation", bad, *words)
+        assert found.exit_code == 1, words
+        assert "validation file: unknown role 'bott'" in found.stdout
+    assert checkup.examine(name, validation=bad).errors[0].source == bad
+
+
+def test_epochs_and_options_are_the_provider_s(folder: Path) -> None:
+    home = folder / "home"
+    home.mkdir()
+    (home / "prices.toml").write_text('[[prices]]\nprovider = "azure"\ntier = "globalSTANDARD"\ntraining = 1000\n')
+    name = write(folder / "a.jsonl", *[row(f"q {n}", "a whole answer") for n in range(12)])
+    words = (name, "--provider", "azure", "--model", "gpt-4o-mini", "--n-epochs", "2", "--json")
+    report = Report.model_validate_json(run(*words, "--option", "training_type=GlobalStandard").stdout)
+    assert report.estimate is not None
+    assert report.tokens is not None
+    assert (report.estimate.n_epochs, report.estimate.assumes) == (2, ())
+    assert report.estimate.cost == 2 * report.tokens.total / Decimal(1000)
+    assert "no option 'depth'" in run(*words[:-1], "--option", "depth=1").stdout
 
 
 def test_a_mended_copy_is_written_and_told(folder: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,17 +24,29 @@ from ftkit.errors import (
     looks_secret,
 )
 from ftkit.keys import content_hash, upload_key
-from ftkit.lifecycles import announced, ending, today_utc
+from ftkit.lifecycles import announced, ending, is_listed, today_utc
 from ftkit.methods import explain, names_secret, values_in
-from ftkit.models import BreakEven, Estimate, JobRequest, Problem, Report, Severity, TrainingFile, counted
+from ftkit.models import (
+    BreakEven,
+    DatasetRules,
+    Estimate,
+    JobRequest,
+    Problem,
+    RecordKind,
+    Report,
+    Severity,
+    TrainingFile,
+    counted,
+)
 from ftkit.pricing import Call, known_prices, worth_it
 from ftkit.provider import CountsTokens, EstimatesCost, KnowsLifecycle, Provider, ReadsFiles, unsupported_method
 from ftkit.retrying import read
-from ftkit.tokens import AboutRows, GivesCounter, prompt_tokens
+from ftkit.tokens import AboutRows, GivesCounter, base_of, family_of, messages_of, prompt_tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
+    from ftkit.datasets.watching import Watch
     from ftkit.ledger import Ledger
     from ftkit.methods import Method
     from ftkit.models import Lifecycle
@@ -48,6 +60,11 @@ _KEY = re.compile(r"[^\s<>|]{16,}")
 """What may be a key. Some tokens of a tokenizer, which are called tokens as well, are not."""
 _STEM = 40
 """Letters of a file's own name in that of the file that is sent. While it is written, more comes to it."""
+_KINDS = {
+    "supervised": frozenset({RecordKind.CHAT, RecordKind.PROMPT_COMPLETION, RecordKind.TEXT}),
+    "reinforcement": frozenset({RecordKind.ITEM}),
+}
+_PAIRS = frozenset({RecordKind.PREFERENCE})
 _DECIDES_RULES = {"model", "method"}
 """The fields of a request that decide what its data must look like."""
 
@@ -114,16 +131,19 @@ class Preflight:
         validation: Source | None = None,
         today: Today | None = None,
         *,
+        strict: bool = False,
         progress: bool = True,
     ) -> Report:
-        """Looks a data set over, and the request that it is for."""
+        """Looks a data set over, and the request that it is for; `strict` as for `_counter`."""
         watches = datasets.watches_for(warnings, validation=validation, columns=columns)
+        if today is not None:  # what is wrong with the prompt is told before the data is read
+            today = replace(today, prompt=messages_of(today.prompt))
         request = self._request_for(source, model, method, provider_options)
         problems = self.problems(request)
         if any(p.severity is Severity.ERROR and p.field in _DECIDES_RULES for p in problems):
-            return Report(source=str(source), problems=tuple(problems))  # no rules to look at the data by
+            return self._check_alone(source, method, columns, problems, watches, validation, progress=progress)
         rules = self._provider.rules(method, model)
-        counter, uncounted = self._counter(model, method)
+        counter, uncounted = self._counter(model, method, strict=strict)
         about = [AboutRows()] if isinstance(self._provider, GivesCounter) and counter is not None else []
         watches = (*watches, *about)
         report = datasets.check(
@@ -136,7 +156,29 @@ class Preflight:
             report = report.model_copy(update={"estimate": self._estimate(self._provider, request, report)})
         if today is not None:
             report = report.model_copy(update={"break_even": self._break_even(report, model, today)})
-        return report
+        if validation is None:
+            return report
+        counter, _ = self._counter(model, method)
+        return with_validation(report, validation, rules, columns=columns, counter=counter, progress=progress)
+
+    def _check_alone(
+        self,
+        source: Source,
+        method: Method,
+        columns: Mapping[str, str] | None,
+        problems: list[Problem],
+        watches: Sequence[Watch],
+        validation: Source | None,
+        *,
+        progress: bool,
+    ) -> Report:
+        """Looks data over for which the provider has no rules, by what every provider refuses."""
+        rules = canonical_rules(method)
+        report = datasets.check(source, rules, columns=columns, watches=watches, progress=progress)
+        report = report.model_copy(update={"problems": (*problems, *report.problems)})
+        if validation is None:
+            return report
+        return with_validation(report, validation, rules, columns=columns, progress=progress)
 
     def _lifecycle(self, model: str, problems: list[Problem]) -> tuple[Lifecycle | None, list[Problem]]:
         """Returns the dates of a model, and the problems of the request with what is to be told of its end.
@@ -171,7 +213,7 @@ class Preflight:
             asked = prompt_tokens(model, today.prompt)
         except (UnsupportedError, MissingExtraError) as error:
             return BreakEven(why=f"whether it pays is not known: {error.message}.")
-        return worth_it(
+        found = worth_it(
             report.estimate,
             Call(asked, answer, today.cached),
             Call(tokens.lengths.mean - answer, answer),
@@ -181,6 +223,8 @@ class Preflight:
             calls_per_day=today.calls_per_day,
             days_left=(ends - today_utc()).days if ends else None,
         )
+        new = tuple(each for each in found.assumes if each not in report.estimate.assumes)  # the report tells it once
+        return found.model_copy(update={"assumes": new})
 
     def demand(
         self,
@@ -199,7 +243,7 @@ class Preflight:
             DatasetError: The data has errors.
         """
         self.refuse(self._request_for(source, model, method, provider_options))
-        report = self.check(source, model, method, columns, provider_options, progress=progress)
+        report = self.check(source, model, method, columns, provider_options, strict=True, progress=progress)
         if not report.ok:
             raise DatasetError(_summary(report), report.errors, report)
         return report
@@ -233,7 +277,7 @@ class Preflight:
         digest = content_hash(datasets.source_hash(source), columns)
         key = upload_key(self._identity(), digest, rules.layout, rules.layout_version)
         target = folder / f"{_stem_of(source)}.jsonl"
-        counter = None if is_checked else self._counter(model, method)[0]
+        counter = None if is_checked else self._counter(model, method, strict=True)[0]
         report = datasets.prepare(source, rules, target, columns=columns, count_tokens=counter, progress=progress)
         with self._ledger.lock(key):
             known = self._still_there(key)
@@ -285,22 +329,74 @@ class Preflight:
         options = provider_options or {}
         return request_of(model=model, training_file=self._unsent(source), method=method, provider_options=options)
 
-    def _counter(self, model: str, method: Method) -> tuple[Counter | None, list[Problem]]:
-        """Returns what counts tokens; None where nobody can, and the note that says why if it is not plain."""
+    def _counter(self, model: str, method: Method, *, strict: bool = False) -> tuple[Counter | None, list[Problem]]:
+        """Returns what counts tokens; None where nobody can, and the note that says why.
+
+        Args:
+            model: The model.
+            method: The method.
+            strict: Raise what the provider says against the model itself: before an upload it is better known.
+        """
         provider = self._provider
         if not isinstance(provider, CountsTokens):
-            return None, []
-        if not isinstance(provider, GivesCounter):
-            return (lambda records: provider.count_tokens(model, method, records)), []
+            return None, [_not_counted(f"the provider '{provider.name}' has nothing to count them with")]
         try:
-            return provider.token_counter(model, method), []
-        except (UnsupportedError, MissingExtraError) as error:
-            return None, [_uncounted(error)]
+            if not isinstance(provider, GivesCounter):
+                # What it cannot count it may say only when it is asked for the first record: it is asked for none.
+                next(iter(provider.count_tokens(model, method, iter(()))), None)
+                return (lambda records: provider.count_tokens(model, method, records)), []
+            return provider.token_counter(model, method), _taken_for(model)
+        except (UnsupportedError, ConfigurationError, ProviderError) as error:
+            if strict and not isinstance(error, UnsupportedError | MissingExtraError):
+                raise
+            return None, [_not_counted(error.message, error.hint)]
 
     @staticmethod
     def _estimate(provider: EstimatesCost, request: JobRequest, report: Report) -> Estimate:
         """Asks what a job on the data would cost, now that its tokens and its rows are known."""
-        return read(provider.estimate, with_rows(request, report), tokens_of(report))
+        estimate = read(provider.estimate, with_rows(request, report), tokens_of(report))
+        good = report.tokens.rows if report.tokens else None
+        if good is None or good == report.rows:
+            return estimate
+        some = f"only the tokens of the {counted(good, 'good row')} of {report.rows:,} are counted"
+        return estimate.model_copy(update={"assumes": (*estimate.assumes, some)})
+
+
+def canonical_rules(method: Method | None) -> DatasetRules:
+    """Returns what every provider asks of data for a method; for any method, if None."""
+    if method is None:
+        return DatasetRules(layout="ftkit", accepts=frozenset(RecordKind))
+    kinds = _KINDS.get(method.type, _PAIRS)
+    return DatasetRules(layout="ftkit", accepts=kinds, needs_assistant=method.type != "reinforcement")
+
+
+def with_validation(
+    report: Report,
+    validation: Source,
+    rules: DatasetRules,
+    *,
+    columns: Mapping[str, str] | None = None,
+    counter: Counter | None = None,
+    progress: bool = True,
+) -> Report:
+    """Returns a report with what is wrong with the validation file as well, by the same rules.
+
+    How few rows are accepted is said of training files: one is enough to validate on.
+
+    Args:
+        report: What was found in the training file.
+        validation: The validation file.
+        rules: What is asked of the data.
+        columns: Its own column names -> those of the record.
+        counter: Counts tokens: a row may be too long, or hold nothing to learn from.
+        progress: Whether to show on a terminal how far it is.
+    """
+    own = rules.model_copy(update={"min_rows": 1})
+    found = datasets.check(validation, own, columns=columns, count_tokens=counter, progress=progress)
+    told = (each.model_copy(update={"message": f"validation file: {each.message}"}) for each in found.problems)
+    # Why it could not be compared is now told by itself.
+    before = (each for each in report.problems if found.ok or each.code != "not-compared")
+    return report.model_copy(update={"problems": (*before, *told)})
 
 
 def with_rows(request: JobRequest, report: Report) -> JobRequest:
@@ -364,9 +460,18 @@ def _unasked(error: FtkitError) -> Problem:
     return Problem(severity=Severity.WARNING, code="not-asked", field="model", message=message)
 
 
-def _uncounted(error: FtkitError) -> Problem:
-    message = f"no tokens were counted: {error.message}."
-    return Problem(severity=Severity.NOTE, code="not-counted", field="model", message=message, fix=error.hint)
+def _not_counted(why: str, fix: str | None = None) -> Problem:
+    message = f"the tokens are not counted: {why.rstrip('.')}."
+    return Problem(severity=Severity.NOTE, code="not-counted", field="model", message=message, fix=fix)
+
+
+def _taken_for(model: str) -> list[Problem]:
+    """Says so where a model whose name nobody knows is counted as its family is."""
+    family = family_of(model)
+    if family is None or is_listed(model) or base_of(model) == family:
+        return []
+    message = f"the tokens are counted as those of {family}: by its name, '{base_of(model)}' is taken for one of them."
+    return [Problem(severity=Severity.NOTE, code="counted-as", field="model", message=message)]
 
 
 def _summary(report: Report) -> str:

@@ -6,16 +6,18 @@ report = examine("train.jsonl", Whose("openai", "gpt-4.1-mini"))
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from ftkit import datasets
+from ftkit._preflight import canonical_rules, with_validation
 from ftkit.client import Client
 from ftkit.datasets._values import is_list, is_object
 from ftkit.datasets.rulebook import built_in_providers
 from ftkit.errors import ConfigurationError, UnknownProviderError
 from ftkit.methods import Method, Supervised, parse_method
-from ftkit.models import DatasetRules, Problem, RecordKind, Report, Severity
+from ftkit.models import Problem, Severity
+from ftkit.tokens import messages_of
 
 if TYPE_CHECKING:
     import os
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ftkit.datasets.mending import Drop, Mended
+    from ftkit.models import DatasetRules, Report
     from ftkit.provider import Provider
 
     Source = str | os.PathLike[str]
@@ -39,7 +42,7 @@ class How(TypedDict, total=False):
 class Today(TypedDict, total=False):
     """How the untuned model is called today: the arguments of `Client.check` that say so."""
 
-    prompt: str | list[dict[str, Any]]
+    prompt: Iterable[Mapping[str, Any]]
     calls_per_day: float | None
     cached: float
 
@@ -48,39 +51,61 @@ def today_of(path: Path | None, calls_per_day: float | None, cached: float) -> T
     """Reads the prompt of today from a file; None if there is none.
 
     Args:
-        path: A text, or a JSON list of messages.
+        path: A text; or JSON: a list of messages, or an object with one.
         calls_per_day: How many calls are made a day.
         cached: Which share of the prompt is read from the provider's cache, 0 to 1.
 
     Raises:
-        ConfigurationError: It cannot be read; or there is none, and something is said of its calls.
+        ConfigurationError: It cannot be read, is empty, or begins like JSON and has no messages; or there is none,
+            and something is said of its calls.
     """
     if path is None:
         if calls_per_day is not None or cached:
             raise ConfigurationError("there is no prompt that is called so often.", hint="Name its file: --prompt FILE")
         return None
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"the prompt '{path}' cannot be read: {error}") from error
-    return Today(prompt=_messages_in(text) or text, calls_per_day=calls_per_day, cached=cached)
+    try:
+        messages = messages_of(_messages_in(text) if text.lstrip().startswith(("[", "{")) else text)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"'{path}': {error.message}", hint=error.hint) from None
+    return Today(prompt=messages, calls_per_day=calls_per_day, cached=cached)
 
 
-def _messages_in(text: str) -> list[dict[str, Any]] | None:
-    """Returns the messages of a text that is a JSON list of them, or an object with such a list."""
+def _messages_in(text: str) -> list[dict[str, Any]]:
+    """Returns the messages of a text that is a JSON list of them, or an object with such a list.
+
+    Raises:
+        ConfigurationError: It is neither. A text that begins like JSON and is none is more likely to be a file that was
+            cut off than a prompt.
+    """
     try:
         found: object = json.loads(text)
-    except ValueError:
-        return None
+    except ValueError as error:
+        if _is_lines(text):
+            message = "the prompt is several lines of JSON, as training data is."
+            raise ConfigurationError(message, hint="Give one prompt: that of a typical call today.") from None
+        message = f"the prompt begins like JSON, and is none: {error}."
+        raise ConfigurationError(message, hint=f"Mend it, or write the text as messages: {_AS_MESSAGES}") from None
     messages: object = found.get("messages") if is_object(found) else found
-    return messages if is_list(messages) and messages and all(is_object(m) and "role" in m for m in messages) else None
+    if not is_list(messages) or not messages:
+        message = "the prompt is JSON, and holds no messages."
+        raise ConfigurationError(message, hint=f"Write them as {_AS_MESSAGES}")
+    return cast("list[dict[str, Any]]", messages)
 
 
-_KINDS = {
-    "supervised": frozenset({RecordKind.CHAT, RecordKind.PROMPT_COMPLETION, RecordKind.TEXT}),
-    "reinforcement": frozenset({RecordKind.ITEM}),
-}
-_PAIRS = frozenset({RecordKind.PREFERENCE})
+def _is_lines(text: str) -> bool:
+    """Whether a text is lines of JSON, going by its first two."""
+    lines = [line for line in text.splitlines() if line.strip()][:2]
+    try:
+        return len(lines) > 1 and all(is_object(json.loads(line)) for line in lines)
+    except ValueError:
+        return False
+
+
+_AS_MESSAGES = '[{"role": "user", "content": "..."}]'
 _PLACEHOLDERS: tuple[dict[str, Any], ...] = (
     {"api_key": "no-account"},
     {"api_key": "no-account", "endpoint": "https://no-account.invalid"},
@@ -98,22 +123,30 @@ class Whose:
         provider: Name of a provider or a profile; None for what all providers refuse.
         model: The base model, or a role. It goes with a provider.
         method: The fine-tuning method, or its `type`; None for supervised with a provider, and any without.
+        n_epochs: How many epochs are asked for, where the method is named by its `type`.
+        options: What only this provider has.
     """
 
     provider: str | None = None
     model: str | None = None
     method: str | Method | None = None
+    n_epochs: int | None = None
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def asked(self) -> Method:
         """The method, supervised if none was named.
 
         Raises:
-            ConfigurationError: There is no such method.
+            ConfigurationError: There is no such method, or it has no epochs.
         """
-        if self.method is None:
-            return Supervised()
-        return parse_method({"type": self.method} if isinstance(self.method, str) else self.method)
+        if self.provider is None and (self.n_epochs is not None or self.options):
+            message = "the number of epochs, and options, are a provider's."
+            raise ConfigurationError(message, hint="Name --provider and --model.")
+        if isinstance(self.method, Method):
+            return self.method
+        epochs = {} if self.n_epochs is None else {"n_epochs": self.n_epochs}
+        return parse_method({"type": self.method or Supervised().type, **epochs})
 
     def opened(self) -> tuple[Client | None, Problem | None]:
         """Returns a client, and a note if it has no account.
@@ -152,8 +185,7 @@ class Whose:
             return client.provider.rules(asked, client.resolve_model(self.model))
         if self.provider is not None and self.model is not None:
             return datasets.built_in(self.provider).rules(asked, self.model)
-        kinds = frozenset(RecordKind) if self.method is None else _KINDS.get(asked.type, _PAIRS)
-        return DatasetRules(layout="ftkit", accepts=kinds, needs_assistant=asked.type != "reinforcement")
+        return canonical_rules(None if self.method is None else asked)
 
 
 def examine(
@@ -170,7 +202,7 @@ def examine(
     Args:
         source: A file, or a folder saved by `datasets.save_to_disk`.
         whose: Whose rules it is held against.
-        validation: The validation file, so that rows are told which both files have.
+        validation: The validation file, which is looked over as well; and rows are told which both files have.
         columns: The file's own column names -> those of the record.
         warnings: "default", "all", "none", or names of `ftkit.datasets.WARNINGS`.
         today: How the untuned model is called today, to see whether the training pays.
@@ -188,13 +220,17 @@ def examine(
             model=whose.model,
             method=asked,
             columns=columns,
+            provider_options=whose.options,
             warnings=warnings,
             validation=validation,
             **(today or Today()),
         )
     else:
         watches = datasets.watches_for(warnings, validation=validation, columns=columns)
-        report = datasets.check(source, whose.rules_by(client), columns=columns, watches=watches, progress=True)
+        rules = whose.rules_by(client)
+        report = datasets.check(source, rules, columns=columns, watches=watches, progress=True)
+        if validation is not None:
+            report = with_validation(report, validation, rules, columns=columns)
     return report if note is None else report.model_copy(update={"problems": (*report.problems, note)})
 
 
@@ -215,8 +251,12 @@ def mend(
         ConfigurationError: As `examine`, or the target cannot be written.
     """
     watches = datasets.watches_for(warnings, validation=validation, columns=columns)
-    wanted = cast("Collection[Drop]", drop)
-    return datasets.mend(source, target, whose.rules(), columns=columns, drop=wanted, watches=watches)
+    wanted, rules = cast("Collection[Drop]", drop), whose.rules()
+    mended = datasets.mend(source, target, rules, columns=columns, drop=wanted, watches=watches)
+    if validation is None:
+        return mended
+    report = with_validation(mended.report, validation, rules, columns=columns)
+    return mended.model_copy(update={"report": report})
 
 
 def columns_of(words: Iterable[str]) -> dict[str, str]:
@@ -231,6 +271,27 @@ def columns_of(words: Iterable[str]) -> dict[str, str]:
         if not (own and is_there and field):
             raise ConfigurationError(f"'{word}' names no column.", hint="Write OWN=FIELD, such as question=prompt.")
         found[own] = field
+    return found
+
+
+def options_of(words: Iterable[str]) -> dict[str, Any]:
+    """Reads options of a provider as a command line has them: "training_type=GlobalStandard".
+
+    A value that can be read as JSON is what that says; any other is the text itself.
+
+    Raises:
+        ConfigurationError: There is no name, or no = after it.
+    """
+    found: dict[str, Any] = {}
+    for word in words:
+        name, is_there, value = word.partition("=")
+        if not (name and is_there):
+            hint = "Write NAME=VALUE, such as training_type=GlobalStandard."
+            raise ConfigurationError(f"'{name}' names no option and its value.", hint=hint)
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
     return found
 
 

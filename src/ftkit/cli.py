@@ -132,7 +132,16 @@ def check(
     ] = None,
     model: Annotated[str | None, typer.Option(help="The base model, or a role. It goes with --provider.")] = None,
     method: Annotated[str | None, typer.Option(help="supervised, dpo, reinforcement, orpo, reward, ...")] = None,
-    validation: Annotated[str | None, typer.Option(help="The validation file, to compare with.")] = None,
+    n_epochs: Annotated[
+        int | None, typer.Option(min=1, help="With --provider: the epochs, which the price depends on.")
+    ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=VALUE of the provider's own, such as training_type=GlobalStandard. Several are fine."),
+    ] = None,
+    validation: Annotated[
+        str | None, typer.Option(help="The validation file: it is looked over too, and compared with.")
+    ] = None,
     columns: Annotated[
         list[str] | None, typer.Option(help="OWN=FIELD: which column is which field. May be given several times.")
     ] = None,
@@ -158,7 +167,7 @@ def check(
     from ftkit import checkup, reports
 
     with _told(status=2):
-        whose = checkup.Whose(provider, model, method)
+        whose = checkup.Whose(provider, model, method, n_epochs, checkup.options_of(option or ()))
         how: checkup.How = {
             "validation": validation,
             "columns": checkup.columns_of(columns or ()),

@@ -153,7 +153,8 @@ class Client:
             provider_options: What only this provider has.
             warnings: What to warn of: "default", "all", "none", a name of `ftkit.datasets.WARNINGS`, or several. Those
                 that compare rows with each other take more time and memory, and are not among the default ones.
-            validation: The validation file, so that rows are told which both files have.
+            validation: The validation file. It is looked over by the same rules, and its problems are in the report,
+                with its name as their `source`; and rows are told which both files have.
             prompt: The whole prompt of a typical call of the untuned model today, as text or as messages: the report
                 then says after how many calls the training has paid for itself (`Report.break_even`).
             calls_per_day: How many calls are made a day.
@@ -163,6 +164,9 @@ class Client:
         Returns:
             Every problem found: those of model, method and options among them, and that there is no such file, or none
             that can be read. `report.ok` says whether a job may start.
+
+        Raises:
+            ConfigurationError: The prompt is empty, or its messages are none; or there is no such warning or column.
         """
         today = None if prompt is None else Today(prompt, calls_per_day, cached)
         wanted = (self.resolve_model(model), method or Supervised(), columns, provider_options)

@@ -36,15 +36,41 @@ if TYPE_CHECKING:
     from ftkit.models import Estimate, FineTuningJob, Problem, Report
 
 _MOST_PROBLEMS_SHOWN = 20
+_REST = r"[^\s\"'<>,;()]*"
+_KEYS = {
+    r"sk-|hf_|gh[a-z]_|github_pat_|glpat-|xox[a-z]-|AKIA|AIza": rf"[\w-]{{16}}{_REST}",
+    r"[sr]k_(?:live|test)_|pypi-Ag": rf"\w{{16}}{_REST}",
+    r"npm_": r"[A-Za-z0-9]{36}",
+    r"SG\.": rf"[\w-]{{16,32}}\.[\w-]{{16}}{_REST}",
+    r"do[opr]_v1_": rf"[0-9a-f]{{32}}{_REST}",
+    r"hooks\.slack\.com/(?:services|workflows|triggers)/": rf"[\w/]{{16}}{_REST}",
+    r"(?:Account|SharedAccess)Key=": r"[A-Za-z0-9+/]{32,}={0,2}",
+    r"(?:aws_secret_access_key|AWS_SECRET_ACCESS_KEY)": r"\W{1,6}[A-Za-z0-9/+]{40}",
+    r"eyJ": rf"[\w-]{{16,}}\.[\w-]{{8}}{_REST}",
+    r"Bearer ": r"(?![$<{\[%])[^\s\"']{8,}",  # no name in place of a key: Bearer $TOKEN
+    r"-----BEGIN (?:[A-Z]+ ){0,3}PRIVATE KEY-----": r"[\w+/=\\\s-]*",
+}
+"""How the keys of well-known services begin, which anybody may know, and what comes after, which nobody may."""
+_SIGN = re.compile("|".join(_KEYS))
 _LOOKS_SECRET = re.compile(
-    r"\b(?:sk-|hf_|gh[a-z]_|github_pat_|glpat-|xox[a-z]-|AKIA|AIza)[\w-]{16}[^\s\"'<>,;()]*"
-    r"|\beyJ[\w-]{16,}\.[\w-]{8}[^\s\"'<>,;()]*|\bBearer [^\s\"']{8,}|(?<=://)[^/\s:@\"']*:[^/\s@\"']+(?=@)"
+    r"(?:(?<!\w)|(?<=\\[nrt]))"  # JSON that was not read has a break of the line as two letters
+    rf"(?:{'|'.join(f'(?:{sign}){rest}' for sign, rest in _KEYS.items())})"
+    r"|(?<=://)[^/\s:@\"']*:[^/\s@\"']+(?=@)"
 )
 
 
 def looks_secret(text: str) -> bool:
     """Whether a text holds what looks like a key of a well-known service, or an address with a password in it."""
     return _LOOKS_SECRET.search(text) is not None
+
+
+def first_key(text: str) -> str | None:
+    """Returns how the first key in a text begins, with stars for the rest: "sk-***". None if there is no key."""
+    found = _LOOKS_SECRET.search(text)
+    if found is None:
+        return None
+    sign = _SIGN.match(found[0])
+    return f"{sign[0]}***" if sign else "://***@"
 
 
 def without_keys(text: str) -> str:

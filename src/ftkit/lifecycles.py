@@ -2,6 +2,7 @@
 
     announced("openai", "gpt-4o-mini")               the `Lifecycle`, offline, by the table `ftkit/lifecycles.toml`
     ending(lifecycle, "openai", today)               what to tell of it, if anything
+    unlisted("openai", "gpt-4o-mini", DPO())         what to tell of a model or a method that is not known there
 
 Where a key is there, the provider asks the service itself, whose word counts (`with_shutdown`).
 """
@@ -15,11 +16,14 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from ftkit.methods import near
 from ftkit.models import Elsewhere, Lifecycle, Noun, Problem, Severity, counted
 from ftkit.tokens import base_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from ftkit.methods import Method
 
 FILE_NAME = "lifecycles.toml"
 _SOON = timedelta(days=180)
@@ -136,6 +140,56 @@ def ending(lifecycle: Lifecycle, provider: str, today: date | None = None) -> Pr
         message=told,
         fix=f"{fix}({source}; today is {now}.)",
     )
+
+
+def unlisted(provider: str, model: str, method: Method) -> list[Problem]:
+    """Returns what is to be told of a model that is not known to be tuned at a provider, or not by that method.
+
+    Nothing is refused for it: a table ages, and the vendor has the last word.
+
+    Args:
+        provider: Name of the provider.
+        model: The model, tuned or not.
+        method: The method by which it is to be tuned.
+    """
+    base = base_of(model)
+    rows = [row for row in _table().models if row.provider == provider]
+    row = next((row for row in reversed(rows) if row.fits(base)), None)
+    if row is None:
+        known = {name for each in rows for name in each.model}
+        known |= {each.model for each in _table().open if each.provider == provider}
+        return [_unknown_here(provider, base, known)] if rows and base not in known else []
+    if not row.methods or method.type in row.methods:
+        return []
+    message = f"{base} is known to be tuned at {provider} by {', '.join(row.methods)}, and not by {method.type}."
+    return [
+        Problem(
+            severity=Severity.WARNING,
+            code="unlisted-method",
+            field="method",
+            message=message,
+            fix=f"Choose another model or method, unless you know better. ({row.source}, read on {row.as_of}.)",
+        )
+    ]
+
+
+def is_listed(model: str) -> bool:
+    """Whether the table knows a model by its very name, at whatever provider."""
+    base = base_of(model)
+    return any(row.fits(base) for row in _table().models) or any(each.model == base for each in _table().open)
+
+
+def _unknown_here(provider: str, base: str, known: Iterable[str]) -> Problem:
+    """A name that is near to a known one is likely to be mistyped; any other may be newer than the table."""
+    alike = [name for name in known if _figures(name) == _figures(base)]  # gpt-4.7 is no gpt-4.1 that was mistyped
+    meant = near(base, alike)
+    message = f"ftkit does not know '{base}' as a model that is tuned at {provider}{meant or '.'}"
+    severity = Severity.WARNING if meant else Severity.NOTE
+    return Problem(severity=severity, code="unlisted-model", field="model", message=message)
+
+
+def _figures(name: str) -> str:
+    return "".join(filter(str.isdigit, name))
 
 
 def _of_training(lifecycle: Lifecycle, provider: str, now: date) -> Iterator[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, ROUND_UP, Decimal
 from enum import StrEnum
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar, cast
 
@@ -115,17 +115,17 @@ class Problem(Noun):
         source: The file, as the user named it.
         line: Line of the file, or row of the table, counted from 1.
         field: Path of the field, such as "messages[1].role".
-        excerpt: A short piece of what is there. What looks like a key is not shown, here and in the message.
+        excerpt: A short piece of what is there. What looks like a key is not shown, here and in message, fix and field.
         count: How many rows this problem stands for.
     """
 
     severity: Severity = Severity.ERROR
     code: str
     message: Annotated[str, AfterValidator(without_keys)]
-    fix: str | None = None
+    fix: Annotated[str, AfterValidator(without_keys)] | None = None
     source: str | None = None
     line: PositiveInt | None = None
-    field: str | None = None
+    field: Annotated[str, AfterValidator(without_keys)] | None = None
     excerpt: Annotated[str, AfterValidator(without_keys)] | None = None
     count: PositiveInt = 1
 
@@ -612,7 +612,10 @@ class TokenStats(Noun):
         capped: Tokens that are trained on in one epoch, after each example that is too long was cut, or dropped, as the
             provider does; None in reports of older versions.
         lengths: How the tokens of an example are spread; None in reports of older versions.
-        answers: How those are spread that are learnt from; likewise.
+        answers: How those are spread that are learnt from, before anything is cut; likewise.
+        capped_trained: About how many tokens are learnt from after that cutting: as many as if each answer stood at the
+            end of its example, which is where it is cut; likewise.
+        rows: The examples that were counted: those in which nothing is wrong; likewise.
     """
 
     total: NonNegativeInt
@@ -622,10 +625,15 @@ class TokenStats(Noun):
     capped: NonNegativeInt | None = None
     lengths: Spread | None = None
     answers: Spread | None = None
+    capped_trained: NonNegativeInt | None = None
+    rows: NonNegativeInt | None = None
 
     def __str__(self) -> str:
-        cut = f", {self.capped:,} after cutting" if self.capped not in {None, self.total} else ""
-        lines = [f"{self.total:,} tokens{cut}, {self.trained:,} of them to learn from"]
+        cut, learnt = "", f"{self.trained:,}"
+        if self.capped not in {None, self.total}:
+            cut = f", {self.capped:,} after cutting"
+            learnt = f"about {self.capped_trained:,}" if self.capped_trained is not None else f"at most {learnt}"
+        lines = [f"{self.total:,} tokens{cut}, {learnt} of them to learn from"]
         spreads = (("a row", self.lengths), ("to learn", self.answers))
         lines += [f"  {what}: {spread}" for what, spread in spreads if spread]
         return "\n".join(lines)
@@ -638,7 +646,7 @@ class Estimate(Noun):
         tokens: Tokens of one epoch.
         n_epochs: Epochs: as asked for, else as the provider is likely to choose.
         billed_tokens: Tokens that are billed.
-        cost: Price of the training; 0 only where it is known to cost nothing.
+        cost: Price of the training, to the last digit (shown rounded); 0 only where it is known to cost nothing.
         at_most: The most that it can cost, where there is such a bound. A budget is held against it, else against
             `cost`.
         currency: The currency of both.
@@ -659,13 +667,26 @@ class Estimate(Noun):
 
     def __str__(self) -> str:
         known = self.at_most if self.at_most is not None else self.cost
-        price = "price unknown" if known is None else f"{known:f} {self.currency}"
+        rounding = ROUND_HALF_UP if self.at_most is None else ROUND_UP  # a bound that was rounded down would be none
+        price = "price unknown" if known is None else f"{_shown(known, rounding)} {self.currency}"
         how = "up to " if self.at_most else "about " if self.assumes and known is not None else ""
         billed = f" for {self.billed_tokens:,} billed tokens" if self.billed_tokens is not None else ""
         epochs = f" ({counted(self.n_epochs, 'epoch')})" if billed and self.n_epochs is not None else ""
         source = f": {self.source}" if self.source else ""
         seen = f" (as of {self.as_of})" if self.source and self.as_of else ""
         return "\n".join([f"{how}{price}{billed}{epochs}{source}{seen}", *(f"  {each}" for each in self.assumes)])
+
+
+def _shown(amount: Decimal, rounding: str = ROUND_HALF_UP) -> str:
+    """Returns an amount for people: to the cent from 1 on, else its first two digits, so that it is 0 only if it is."""
+    if not amount:
+        return "0"
+    return f"{amount.quantize(Decimal(1).scaleb(min(-2, amount.adjusted() - 1)), rounding=rounding):f}"
+
+
+def _of_a_call(amount: Decimal) -> str:
+    """Returns what a call costs, for people: six decimals tell two calls apart, if they are not smaller still."""
+    return f"{amount:.6f}" if not amount or amount >= Decimal("0.00001") else _shown(amount)
 
 
 class Elsewhere(Noun):
@@ -731,8 +752,8 @@ class BreakEven(Noun):
     def __str__(self) -> str:
         lines = [self.why]
         if self.untuned_call is not None and self.tuned_call is not None:
-            each = f"a call costs {self.untuned_call:.6f} today, and {self.tuned_call:.6f} tuned"
-            hosting = f", and hosting {self.hosting_day:f} a day" if self.hosting_day else ""
+            each = f"a call costs {_of_a_call(self.untuned_call)} today, and {_of_a_call(self.tuned_call)} tuned"
+            hosting = f", and hosting {_shown(self.hosting_day)} a day" if self.hosting_day else ""
             lines.append(f"{each}{hosting} ({self.currency}).")
         return "\n  ".join([*lines, *self.assumes])
 

@@ -17,9 +17,12 @@ Lines have 80 letters, or as many as are asked for. There is no colour in it: it
 
 from __future__ import annotations
 
+import shlex
 import textwrap
+from itertools import islice
 from typing import TYPE_CHECKING
 
+from ftkit.lifecycles import today_utc
 from ftkit.models import Severity, counted
 
 if TYPE_CHECKING:
@@ -33,7 +36,7 @@ _SHOWN = 3
 """Problems of a sort that are shown in full."""
 _LINES_NAMED = 5
 _LABEL = 10
-MENDABLE = frozenset({"unknown-role", "bad-weight", "bad-json"})
+_MENDABLE = frozenset({"unknown-role", "bad-weight", "bad-json"})
 """Codes of what `ftkit.datasets.mend` may be able to mend."""
 _TITLES = {Severity.ERROR: "ERRORS", Severity.WARNING: "WARNINGS", Severity.NOTE: "NOTES"}
 
@@ -46,16 +49,27 @@ def render(report: Report, *, width: int = WIDTH, shown: int = _SHOWN) -> str:
         width: Letters of a line; a word that is longer than that is not broken.
         shown: Problems of a sort that are shown in full; the others are counted.
     """
-    verdict = "ready" if report.ok else "not ready"
-    blocks = [f"{report.source}: {verdict}", _facts(report, width)]
+    blocks = [f"{report.source}: {_verdict(report)}", _facts(report, width)]
     for severity, title in _TITLES.items():
         problems = [problem for problem in report.problems if problem.severity is severity]
         if problems:
             blocks.append("\n\n".join([title, *groups(problems, width=width, shown=shown)]))
-    if any(problem.code in MENDABLE for problem in report.errors):
-        mend = "What is safe to mend is mended in a copy by: ftkit check ... --fix mended.jsonl"
-        blocks.append("\n".join(_wrapped(mend, 0, width)))
+    if any("\n    and " in block for block in blocks):
+        blocks.append("\n".join(_wrapped("The same command with --json tells those that are not shown.", 0, width)))
+    if any(problem.code in _MENDABLE and problem.source == report.source for problem in report.errors):
+        file = shlex.quote(report.source)
+        target = "mended.jsonl" if report.source != "mended.jsonl" else "mended-again.jsonl"
+        blocks.append(f"What of it is safe to mend is mended in a copy by:\n  ftkit check {file} --fix {target}")
     return "\n\n".join(blocks)
+
+
+def _verdict(report: Report) -> str:
+    if not report.ok:
+        return "not ready"
+    last = report.lifecycle.training_ends if report.lifecycle else None
+    if last is not None and last < today_utc():  # what was announced may have been put off
+        return "the data is ready, but the model may take no jobs any more"
+    return "ready"
 
 
 def groups(problems: Sequence[Problem], *, width: int = WIDTH, shown: int = _SHOWN) -> Iterator[str]:
@@ -87,16 +101,30 @@ def _group(code: str, problems: Sequence[Problem], width: int, shown: int) -> It
     told = [problem for problem in problems if not _is_rest(problem)]
     yield f"  {code}" if times == 1 else f"  {code}: {times:,} times"
     fix = told[0].fix if told and all(problem.fix == told[0].fix for problem in told) and len(told) > 1 else None
-    for problem in told[:shown]:
-        yield from _problem(problem, width, with_fix=fix is None)
-    more = told[shown:]
-    left = times - min(len(told), shown)
+    chosen = _telling(told, shown)
+    for n in chosen:
+        yield from _problem(told[n], width, with_fix=fix is None)
+    left = times - len(chosen)
     if left:
-        lines = ", ".join(f"{problem.line:,}" for problem in more[:_LINES_NAMED] if problem.line is not None)
-        dots = ", ..." if left > _LINES_NAMED else ""
+        first = told[0].source  # lines of another file would be taken for its own
+        others = dict.fromkeys(
+            p.line for n, p in enumerate(told) if n not in chosen and p.line is not None and p.source == first
+        )
+        lines = ", ".join(f"{line:,}" for line in islice(others, _LINES_NAMED))
+        dots = ", ..." if len(others) > _LINES_NAMED or len(told) < times else ""
         yield from _wrapped(f"and {left:,} more{f', on lines {lines}{dots}' if lines else ''}", 4, width)
     if fix:
         yield from _wrapped(f"-> {fix}", 4, width)
+
+
+def _telling(problems: Sequence[Problem], most: int) -> list[int]:
+    """Returns which problems tell most of their sort: those with other advice, then other words, then the first."""
+    advice: dict[str | None, int] = {}
+    words: dict[str, int] = {}
+    for n, problem in enumerate(problems):
+        advice.setdefault(problem.fix, n)
+        words.setdefault(problem.message, n)
+    return sorted([*dict.fromkeys([*advice.values(), *words.values(), *range(min(len(problems), most))])][:most])
 
 
 def _problem(problem: Problem, width: int, *, with_fix: bool) -> Iterator[str]:
@@ -132,11 +160,12 @@ def _facts(report: Report, width: int) -> str:
     if report.tokens is not None:
         pairs.append(("tokens", str(report.tokens)))
     if report.estimate is not None:
-        pairs.append(("price", str(report.estimate)))
+        pairs.append(("price", str(report.estimate).removeprefix("price ")))
     if report.break_even is not None:
         pairs.append(("worth it", str(report.break_even)))
     if report.lifecycle is not None:
-        pairs.append(("model", str(report.lifecycle)))
+        is_told = any(problem.code == "ending" for problem in report.problems)  # which has all but the dates
+        pairs.append(("model", str(report.lifecycle).splitlines()[0] if is_told else str(report.lifecycle)))
     lines: list[str] = []
     for label, value in pairs:
         head = f"  {label:<{_LABEL}}"

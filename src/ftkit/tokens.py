@@ -15,16 +15,17 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
-from ftkit.errors import MissingExtraError, UnsupportedError
+from ftkit.errors import ConfigurationError, MissingExtraError, UnsupportedError
 from ftkit.methods import Reinforcement
 from ftkit.models import Problem, Severity, counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
     from splintr import AnyTokenizer
 
@@ -38,6 +39,7 @@ _ENCODINGS = {
     "o200k_base": ("gpt-4o", "gpt-4.1", "gpt-4.5", "gpt-5", "gpt-oss", "chatgpt-4o", "o1", "o3", "o4-mini"),
 }
 """Families of models -> their encoding (tiktoken 0.14, model.py). As text, gpt-oss's o200k_harmony is o200k_base."""
+_FAMILIES = {family: encoding for encoding, names in _ENCODINGS.items() for family in names}
 _AZURE_TUNED = re.compile(r"\.ft-.*", re.DOTALL)
 
 _A_MESSAGE, _A_NAME, _THE_REPLY = 3, 1, 3
@@ -59,12 +61,17 @@ def base_of(model: str) -> str:
     return _AZURE_TUNED.sub("", name)
 
 
-def encoding_of(model: str) -> str | None:
-    """Returns the name of a model's encoding, or None if it is not known: that of the longest family that fits."""
+def family_of(model: str) -> str | None:
+    """Returns the family that a model is taken to be of, by its name: the longest that fits, or None if none does."""
     base = base_of(model)
-    families = {family: encoding for encoding, names in _ENCODINGS.items() for family in names}
-    fitting = [family for family in families if base == family or base.startswith(f"{family}-")]
-    return families[max(fitting, key=len)] if fitting else None
+    fitting = [family for family in _FAMILIES if base == family or base.startswith(f"{family}-")]
+    return max(fitting, key=len) if fitting else None
+
+
+def encoding_of(model: str) -> str | None:
+    """Returns the name of a model's encoding, which is that of its family, or None if it is not known."""
+    family = family_of(model)
+    return None if family is None else _FAMILIES[family]
 
 
 def counter_of(model: str, method: Method) -> ChatCounter:
@@ -93,12 +100,55 @@ def prompt_tokens(model: str, prompt: str | Iterable[Mapping[str, Any]]) -> int:
     Raises:
         UnsupportedError: The encoding of the model is not known.
         MissingExtraError: The package that counts is not installed.
+        ConfigurationError: The prompt is empty, or its messages are none.
     """
+    messages = messages_of(prompt)
     encoding = encoding_of(model)
     if encoding is None:
         raise UnsupportedError(f"ftkit cannot count the tokens of {model}: its encoding is not known")
-    messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else list(prompt)
     return next(ChatCounter(encoding).count([{"messages": messages}]))[0]
+
+
+def messages_of(prompt: str | Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Returns the messages of a prompt, each of which can be counted.
+
+    Args:
+        prompt: Its messages, or the text of its only one.
+
+    Raises:
+        ConfigurationError: It is empty, or a message is none.
+    """
+    messages: list[Mapping[str, Any]]
+    messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else list(prompt)
+    if not messages or (isinstance(prompt, str) and not prompt.strip()):
+        raise ConfigurationError("the prompt is empty.", hint="Give the whole prompt of a typical call.")
+    for number, message in enumerate(messages):
+        wrong = _wrong_in(message)
+        if wrong is not None:
+            hint = 'A message is such as {"role": "user", "content": "How far is the Moon?"}.'
+            raise ConfigurationError(f"the prompt, messages[{number}]: {wrong}.", hint=hint)
+    return messages
+
+
+def _wrong_in(message: object) -> str | None:
+    """Says why something is no message whose tokens can be counted; None if it is one."""
+    if not isinstance(message, Mapping):
+        return "it is no object with a role and a content"
+    fields = cast("Mapping[str, object]", message)
+    if not isinstance(fields.get("role"), str):
+        return "it has no role that is a text"
+    if not isinstance(fields.get("name", ""), str | None):
+        return "its name is no text"
+    content, calls = fields.get("content"), fields.get("tool_calls")
+    if not (isinstance(content, str | None) or _all_objects(content)):
+        return "its content is neither a text nor a list of parts"
+    if content is None and not calls:
+        return "it has no content"
+    return None if calls is None or _all_objects(calls) else "its tool_calls are no list of calls"
+
+
+def _all_objects(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(each, Mapping) for each in cast("list[object]", value))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import TYPE_CHECKING
 
 import pytest
 
-from ftkit.lifecycles import announced, ending, with_shutdown
+from ftkit import DPO, Supervised
+from ftkit.lifecycles import announced, ending, unlisted, with_shutdown
 from ftkit.models import Lifecycle, Severity
+
+if TYPE_CHECKING:
+    from ftkit.methods import Method
 
 NOW = date(2026, 11, 27)
 MINI = "gpt-4o-mini-2024-07-18"
@@ -92,6 +97,27 @@ def test_the_word_of_the_service_wins() -> None:
     assert with_shutdown(None, "new", date(2027, 3, 1), "x") == Lifecycle(
         model="new", serving_ends=date(2027, 2, 28), source="x", as_of=told.as_of
     )
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "method", "told"),
+    [
+        ("openai", "gpt-4.1-mni", Supervised(), ("unlisted-model", Severity.WARNING)),
+        ("azure", "gtp-4o", Supervised(), ("unlisted-model", Severity.WARNING)),
+        ("openai", "gpt-4.7", Supervised(), ("unlisted-model", Severity.NOTE)),  # newer, and not mistyped
+        ("openai", "gpt-4o-mini", DPO(), ("unlisted-method", Severity.WARNING)),
+        ("openai", "o4-mini", Supervised(), ("unlisted-method", Severity.WARNING)),
+        ("azure", f"{MINI}.ft-01-word", DPO(), ("unlisted-method", Severity.WARNING)),
+        ("openai", f"ft:{MINI}:org::1", Supervised(), None),
+        ("openai", "gpt-3.5-turbo", Supervised(), None),
+        ("azure", "gpt-oss-20b", Supervised(), None),
+        ("acme", "gpt-4.1-mni", DPO(), None),
+    ],
+)
+def test_a_model_or_method_that_is_not_known_there_is_told_and_not_refused(
+    provider: str, model: str, method: Method, told: tuple[str, Severity] | None
+) -> None:
+    assert [(p.code, p.severity) for p in unlisted(provider, model, method)] == ([told] if told else [])
 
 
 def test_nothing_is_told_of_a_model_without_an_end() -> None:

@@ -80,6 +80,17 @@ def test_what_is_not_known_is_said(found: BreakEven, says: str) -> None:
     assert says in str(found)
 
 
+def test_amounts_are_in_the_currency_that_is_named() -> None:
+    calls = asked({**FLAT, "currency": "EUR"})
+    assert "(EUR, USD)" in str(calls)
+    assert "a call costs 0.002000 today, and 0.000400 tuned (EUR)." in str(calls)
+    assert (calls.currency, calls.training) == ("EUR", None)
+    unknown = asked({**FLAT, "currency": "EUR"}, training=Estimate(source="nobody knows"))
+    assert "tuned (EUR)." in str(unknown)
+    small = asked({**FLAT, "input": "0.001"}, today=Call(1, 0))
+    assert "a call costs 0.0000000010 today" in str(small)
+
+
 def test_the_lessons_question_by_the_prices_of_today() -> None:
     def mini(prompt: int) -> BreakEven:
         return worth_it(

@@ -12,7 +12,7 @@ import pytest
 
 from ftkit import DPO, ConfigurationError, Supervised
 from ftkit.methods import Method, Reinforcement
-from ftkit.models import JobRequest, TrainingFile
+from ftkit.models import Estimate, JobRequest, TrainingFile
 from ftkit.pricing import NAMES, PriceList, built_in_prices, known_prices, likely_epochs, training_estimate
 
 if TYPE_CHECKING:
@@ -128,11 +128,39 @@ def test_a_training_costs_tokens_times_epochs_times_price() -> None:
         "developers.openai.com/api/docs/pricing) (as of 2026-09-25)"
     )
     likely = training_estimate(request(rows=20), 1, prices=prices, provider="openai")
-    assert (likely.n_epochs, likely.billed_tokens, likely.cost) == (5, 5, Decimal("0.01")), "up to the cent, never 0"
+    assert (likely.n_epochs, likely.billed_tokens, likely.cost) == (5, 5, Decimal("0.000015")), "exact, never 0"
     assert "5 are likely for 20 rows" in likely.assumes[0]
-    assert str(likely).startswith("about 0.01 USD")
+    assert str(likely).startswith("about 0.000015 USD")
     auto = training_estimate(request(method=DPO(n_epochs="auto")), 10, prices=prices, provider="openai")
     assert auto.n_epochs == 3
+
+
+@pytest.mark.parametrize(
+    ("amount", "shown"),
+    [("0", "0"), ("0.02064", "0.021"), ("0.000000125", "0.00000013"), ("0.999", "1.00"), ("1.004", "1.00"),
+     ("2.345", "2.35"), ("1234.5", "1234.50"), ("12", "12.00")],
+)  # fmt: skip
+def test_an_amount_is_shown_rounded_and_is_never_0_if_it_is_not(amount: str, shown: str) -> None:
+    assert str(Estimate(cost=Decimal(amount))) == f"{shown} USD"
+    assert Estimate(cost=Decimal(amount)).cost == Decimal(amount)
+
+
+def test_a_bound_is_never_shown_lower_than_it_is() -> None:
+    assert str(Estimate(at_most=Decimal("2.341"))) == "up to 2.35 USD"
+
+
+def test_nothing_is_asserted_of_a_vendor_that_nobody_asked() -> None:
+    told = training_estimate(request(), 10, prices=PriceList(), provider="acme")
+    assert "no rule of 'acme' is known" in told.assumes[0]
+    assert "no rule of" not in training_estimate(request(), 10, prices=PriceList(), provider="openai").assumes[0]
+
+
+def test_a_price_for_another_tier_is_named() -> None:
+    prices = PriceList({"tier": ["Global", "Local"], "training": 1}, {"tier": "dev", "hosting_hour": 1})
+    assert prices.tiers("acme", "tiny", "training") == ("Global", "Local")
+    told = str(training_estimate(request(), 10, prices=prices, provider="acme", tier="dev", tier_option="how"))
+    assert "only as Global or Local, and dev is asked for; say provider_options={'how': 'Global'}" in told
+    assert "--option how=Global" in told
 
 
 @pytest.mark.parametrize(

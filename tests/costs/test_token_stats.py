@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftkit.datasets._tallies import Tokens
-from ftkit.models import DatasetRules, RecordKind, Report, TokenStats
+from ftkit.models import DatasetRules, RecordKind, Report, Severity, TokenStats
 
 
 def rules(most: int | None = None, too_long: Literal["truncated", "dropped", "refused"] = "refused") -> DatasetRules:
@@ -50,7 +50,7 @@ def test_the_spread_is_exact(lengths: list[int]) -> None:
     assert found.answers.p95 == pytest.approx(quantile([n // 2 for n in lengths], 0.95))
 
 
-@given(st.lists(st.integers(0, 30), max_size=40), st.lists(st.integers(0, 30), max_size=40))
+@given(st.lists(st.integers(0, 60), max_size=40), st.lists(st.integers(0, 60), max_size=40))
 def test_parts_add_up_to_what_the_whole_is(first: list[int], second: list[int]) -> None:
     of = rules(20, "truncated")
     whole, parts = tallied([*first, *second], of), tallied(first, of)
@@ -67,6 +67,21 @@ def test_what_is_trained_on_is_what_the_provider_leaves(
     found = stats_of(tallied([5, 10, 20], rules(10, too_long)))
     assert (found.total, found.capped) == (35, capped)
     assert ("after cutting" in str(found)) is (capped != 35)
+
+
+def test_what_is_cut_off_is_not_learnt_from() -> None:
+    tokens = Tokens(rules(10, "truncated"))
+    for line, (length, learnt) in enumerate([(8, 4), (12, 4), (30, 4), (40, 5), (20, 0)], 1):
+        tokens.add(line, length, learnt)
+    found = stats_of(tokens)
+    assert (found.trained, found.capped_trained, found.rows) == (17, 4 + 2, 5)
+    assert str(found).splitlines()[0] == "110 tokens, 48 after cutting, about 6 of them to learn from"
+    (lost,) = (p for p in tokens.problems("x") if p.code == "answer-cut-off")
+    assert (lost.severity, lost.count) == (Severity.WARNING, 2)
+    assert "lines 3, 4." in lost.message
+    dropped = tallied([8, 12], rules(10, "dropped"))
+    assert stats_of(dropped).capped_trained == 4
+    assert [p.code for p in dropped.problems("x")] == ["too-long"]
 
 
 def test_all_of_it_is_told_and_reads_back() -> None:

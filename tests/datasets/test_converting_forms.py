@@ -336,7 +336,8 @@ BODY = Shape(RecordKind.TEXT, ("body",), lambda raw: {"text": raw["body"]})
 
 @pytest.fixture
 def forgotten() -> Iterator[None]:
-    """Makes what a test registered unknown again."""
+    """Makes what a test registered unknown again; but not AutoTrain's, which a module registers only once."""
+    importlib.import_module("ftkit.providers.autotrain.recipe")
     layouts, shapes, names = dict(LAYOUTS), list(SHAPES), set(FIELD_NAMES)
     yield
     LAYOUTS.clear()

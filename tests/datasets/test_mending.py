@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ftkit.datasets import check, mend
 from ftkit.datasets._python_rows import python_row
 from ftkit.errors import ConfigurationError, DatasetError
+from ftkit.models import DatasetRules, RecordKind
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,6 +69,8 @@ def test_a_row_that_is_right_is_copied_byte_for_byte(tmp_path: Path) -> None:
         (repr(PRINTED), PRINTED, ["python"]),
         ('{"prompt": "q", "completion": "a"},', {"prompt": "q", "completion": "a"}, ["comma"]),
         (BOM + b'{"text": "a"}', {"text": "a"}, ["byte-order-mark"]),
+        ('{"text": "a\tb\\t"}', {"text": "a\tb\t"}, ["control-character"]),
+        ('{"text":\t"a\tb"},', {"text": "a\tb"}, ["comma", "control-character"]),
     ],
 )
 def test_what_is_safe_is_mended_and_told(row: Any, expected: Any, changes: list[str], tmp_path: Path) -> None:
@@ -99,6 +102,9 @@ def test_what_is_safe_is_mended_and_told(row: Any, expected: Any, changes: list[
         '{"text": "a"',
         '{"text": "a"},,',
         '{"text": NaN}',
+        '{"text": "half \\ud800"}',
+        "{'text': 'half \\ud800'}",
+        '{"text": "a\\\tb"}',
         b'{"text": "\xff"}',
     ],
 )
@@ -141,6 +147,51 @@ def test_rows_are_left_out_only_if_that_is_asked_for(tmp_path: Path) -> None:
 def test_a_row_that_was_mended_is_not_left_out(tmp_path: Path) -> None:
     done, lines = mended(tmp_path, [m({**USER, "role": "human"}, ANSWER)], drop=["errors"])
     assert (len(lines), [c.code for c in done.changes], done.report.ok) == (1, ["role"], True)
+
+
+PAIR = {"prompt": "q", "completion": "a"}
+PAIRS_ONLY = DatasetRules(layout="prompt-completion", accepts=frozenset({RecordKind.PROMPT_COMPLETION}))
+
+
+@pytest.mark.parametrize(
+    ("rows", "rules", "left", "why"),
+    [
+        ([m(USER, ANSWER), PAIR], ANY_KIND, 1, "and those before it are chat."),
+        ([m(USER), PAIR, m(USER, ANSWER)], ANY_KIND, 1, "there is no message of the assistant."),
+        ([{"text": "a"}, PAIR], PAIRS_ONLY, 1, "text records are not accepted here."),
+        ([m(USER, ANSWER, USER, ANSWER), PAIR], PAIRS_ONLY, 1, "more than one message of a user"),
+        (['{"text": "half \\ud800"}', {"text": "a"}], ANY_KIND, 1, "half of a pair"),
+    ],
+)
+def test_whatever_a_check_would_refuse_of_a_row_is_left_out(
+    rows: list[Any], rules: DatasetRules, left: int, why: str, tmp_path: Path
+) -> None:
+    done, lines = mended(tmp_path, rows, rules=rules, drop="errors")
+    assert (len(lines), done.written, done.report.errors) == (left, left, ())
+    assert why in done.changes[0].message
+
+
+def test_columns_within_messages_are_left_out_as_well(tmp_path: Path) -> None:
+    rows = [
+        m({**USER, "extra": 1, "none": None}, ANSWER),
+        {"input": {"messages": [{**USER, "x": 1}], "y": 2}, **OUTPUTS},
+        {"conversations": [{"from": "human", "value": "q", "id": 3}, {"from": "gpt", "value": "a"}]},
+    ]
+    fields = (["messages[].extra"], ["input.y", "input.messages[].x"], ["conversations[].id"])
+    for row, gone in zip(rows, fields, strict=True):
+        done, _ = mended(tmp_path, [row], drop="columns")
+        assert [change.field for change in done.changes] == gone
+        assert "ignored-columns" not in {problem.code for problem in done.report.problems}
+
+
+def test_rows_of_an_array_on_one_line_are_told_by_their_number(tmp_path: Path) -> None:
+    (tmp_path / "rows.json").write_text('[{"text": "a"}, {"text": "b"}, {"text": "a"}, {"text": ""}]')
+    done = mend(tmp_path / "rows.json", tmp_path / "out.jsonl", ANY_KIND, drop=["duplicates", "errors"])
+    assert [(change.line, change.message.rpartition(": ")[0]) for change in done.changes] == [
+        (1, "element 3 of the array: the row is left out"),
+        (1, "element 4 of the array: the row is left out"),
+    ]
+    assert done.changes[0].message.endswith("the same as that of element 1.")
 
 
 def test_columns_are_left_out_only_if_that_is_asked_for(tmp_path: Path) -> None:

@@ -33,6 +33,12 @@ def pair(prompt: str, completion: str) -> Row:
     return {"prompt": prompt, "completion": completion}
 
 
+def forms_of(text: str) -> list[Row]:
+    """Returns a text, a message and a part of one that say it."""
+    asked = {"role": "user", "content": [{"type": "text", "text": text}]}
+    return [{"text": text}, chat(text, ANSWER), {"messages": [asked, {"role": "assistant", "content": ANSWER}]}]
+
+
 def test_good_rows_are_not_warned_of(tmp_path: Path) -> None:
     rows = [chat(f"What is {n} + {n}?", f"It is {n + n}, as 2 times {n}.") for n in range(50)]
     assert told(looked(tmp_path, rows)) == []
@@ -47,7 +53,8 @@ def test_good_rows_are_not_warned_of(tmp_path: Path) -> None:
         "DE00 3704 0044 0532 0130 00",
         "ISBN 978-3-16-148410-0, 2026-11-27 12:00:00, 000-12-3456",
         "an@ other @here a@b",
-        "high_quality sk-short Bearer x",
+        "high_quality sk-short Bearer x Bearer $OPENAI_API_KEY npm_config_user_agent_of_mine",
+        "image@2x.png and lodash@next.min.js",
     ],
 )
 def test_what_only_looks_like_personal_data_is_no_alarm(text: str) -> None:
@@ -154,10 +161,46 @@ def test_repeated_rows_are_told_with_the_line_that_they_repeat(tmp_path: Path) -
         (chat("is it a?", "b"), chat("is it", "ab")),
         (chat("Is it?", ANSWER), chat("It is?", ANSWER)),
         ({"text": "\u4f60\u597d"}, {"text": "\u4f60\u4eec"}),
+        *(
+            pairs
+            for one, other in [
+                ("price 1.5", "price 15"),
+                ("1 5", "15"),
+                ("at 1. 5 of them", "at 1.5 of them"),
+                ("5\u20133", "53"),
+                ("-5", "5"),
+                ("x - 3", "x 3"),
+                ("3-x", "3x"),
+                ("C++ ok", "C# ok"),
+                ("5%", "5"),
+                ("3!", "3"),
+                ("!!!", "???"),
+                ("a_b", "ab"),
+            ]
+            for pairs in zip(forms_of(one), forms_of(other), strict=True)
+        ),
     ],
 )
 def test_rows_that_say_something_else_are_no_repetitions(first: Row, second: Row, tmp_path: Path) -> None:
     assert told(looked(tmp_path, [first, second], ["duplicates", "near-duplicates"])) == []
+    valid = write_lines(tmp_path / "valid.jsonl", [second])
+    assert told(looked(tmp_path, [first], "leakage", validation=valid)) == []
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("2+2", "2 + 2?"),
+        ("It is 4", "it is 4."),
+        ("2 - 2", "2-2"),
+        ("It costs 5, yes.", "\u201cit costs 5 yes\u201d"),
+        ("An e-mail?", "an email"),
+        ("\u00a1S\u00ed!", "s\u00ed"),
+    ],
+)
+def test_rows_that_differ_in_marks_alone_are_near(one: str, other: str, tmp_path: Path) -> None:
+    for rows in zip(forms_of(one), forms_of(other), strict=True):
+        assert told(looked(tmp_path, list(rows), "near-duplicates")) == [("near-duplicate", 2)]
 
 
 def test_rows_that_differ_in_more_than_their_texts_are_not_the_same(tmp_path: Path) -> None:
@@ -199,6 +242,38 @@ def test_rows_of_the_validation_file_are_told(tmp_path: Path) -> None:
     assert [p.code for p in missing.errors] == ["not-compared"]
 
 
+def test_rows_of_the_validation_file_that_are_no_records_are_passed_over(tmp_path: Path) -> None:
+    odd: list[Any] = [
+        [],
+        [1, None, "x"],
+        [{"role": 1}],
+        [[]],
+        [{"role": "user", "name": "x"}],
+        [{"content": "a", "name": "b"}],
+    ]
+    bad = [{"messages": messages} for messages in odd]
+    valid = write_lines(tmp_path / "valid.jsonl", [*bad, chat("q", ANSWER)])
+    assert told(looked(tmp_path, [chat("q", ANSWER)], "leakage", validation=valid)) == [("leak", 1)]
+    (note,) = looked(
+        tmp_path, [chat("q", ANSWER)], "leakage", validation=write_lines(tmp_path / "bad.jsonl", bad)
+    ).problems
+    assert (note.code, note.severity) == ("not-compared", Severity.NOTE)
+    assert note.message == "the validation file could not be compared with these. Line 1: it is no good record."
+
+
+def test_a_validation_file_of_another_kind_is_compared_where_it_can_be(tmp_path: Path) -> None:
+    table = tmp_path / "valid.csv"
+    table.write_text(f"prompt,completion\nQ,{ANSWER}\nr,b\n")
+    assert told(looked(tmp_path, [chat("q", ANSWER), chat("p", "b")], validation=table)) == [("leak", 1)]
+    with_system = {"messages": [{"role": "system", "content": "s"}, *chat("q", ANSWER)["messages"]]}
+    mixed = write_lines(tmp_path / "mixed.jsonl", [chat("q", ANSWER), with_system, {"text": "t"}])
+    leak, note = looked(tmp_path, [pair("q", ANSWER)], "leakage", validation=mixed).problems
+    assert (leak.code, note.code, note.severity) == ("leak", "not-compared", Severity.NOTE)
+    assert note.message.startswith(
+        "2 rows of the validation file could not be compared with these. Line 2: chat cannot "
+    )
+
+
 def test_the_memory_has_a_bound_and_the_report_says_so(tmp_path: Path) -> None:
     rows = [pair(f"question {n % 60}", ANSWER) for n in range(120)]
     report = looked(tmp_path, rows, "duplicates", most_rows=50)
@@ -222,7 +297,11 @@ def test_a_table_of_rows_takes_what_it_says_and_finds_all() -> None:
 def test_names_of_warnings() -> None:
     assert all(each.about for each in WARNINGS.values())
     assert watches_for("none") == watches_for([]) == ()
-    for wrong in ("duplicate", ["roles", "x"]):
+    assert len(watches_for("roles, tools")) == 1
+    for odd in (None, 1, [None]):
+        with pytest.raises(ConfigurationError, match="named by a text or a list of texts, and this is"):
+            watches_for(odd)  # type: ignore[arg-type]  # that is the point
+    for wrong in ("duplicate", ["roles", "x"], "roles,x"):
         with pytest.raises(ConfigurationError, match="there is no warning"):
             watches_for(wrong)
     with pytest.raises(ConfigurationError, match="a validation file is needed"):

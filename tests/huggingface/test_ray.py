@@ -126,6 +126,7 @@ def test_a_job_on_two_workers_is_the_one_on_this_machine_whoever_dies(model: Pat
     until(lambda: not family.left() and not family.session.exists(), "somebody stays")
 
 
+@pytest.mark.full
 def test_it_stops_with_a_checkpoint_and_leaves_nobody_behind(model: Path, tmp_path: Path) -> None:
     client, job, place = ask(tmp_path, model, "ray", max_steps=20000, save_steps=10000)
     await_step(client, job, 2)

@@ -12,10 +12,12 @@ from ftkit.datasets._locating import source_name
 from ftkit.datasets._looks import warning
 from ftkit.datasets._said import Said, bare, key_of
 from ftkit.datasets._seen import Seen
+from ftkit.datasets._values import is_list, is_object
+from ftkit.datasets.converting import converted
 from ftkit.datasets.reading import read
 from ftkit.datasets.records import normal
 from ftkit.errors import DatasetError
-from ftkit.models import Problem, RecordKind, Severity
+from ftkit.models import Problem, RecordKind, Severity, counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -121,6 +123,7 @@ class Leakage:
         self._rows, self._prompts = Seen(most), Seen(most)
         self._is_read = False
         self._failure: str | None = None
+        self._others = _Others()
 
     def see(self, line: int, said: Said) -> Iterator[Problem]:
         """Looks for a row in the validation file."""
@@ -142,12 +145,14 @@ class Leakage:
         if self._failure is not None:
             message = f"the validation file could not be compared: {self._failure}"
             yield Problem(code="not-compared", message=message, fix="Name another file.")
+        elif self._is_read:
+            yield from self._others.told(self._rows.kept + self._rows.left_out)
         yield from _bound("leakage", self._rows)
 
     def _read(self, kind: RecordKind) -> None:
         self._is_read = True
         try:
-            for line, record in _records(self._source, self._columns, kind):
+            for line, record in _records(self._source, self._columns, kind, self._others):
                 said = Said(kind, record)
                 self._rows.first(key_of(said.bare), line)
                 if said.halves is not None:
@@ -156,16 +161,80 @@ class Leakage:
             self._failure = " ".join(str(problem) for problem in error.problems) or error.message
 
 
+class _Others:
+    """Rows of the validation file that are not compared: how many, and why the first of them is not.
+
+    Those that are no good records are told of when that file is checked, unless it has no others.
+    """
+
+    def __init__(self) -> None:
+        self._lossy = self._bad = 0
+        self._why_lossy = self._why_bad = ""
+
+    def lossy(self, line: int, error: DatasetError) -> None:
+        """Takes a row of another kind that cannot become one of this."""
+        self._why_lossy = self._why_lossy or f"line {line}: {_why(error)}"
+        self._lossy += 1
+
+    def bad(self, line: int, why: str) -> None:
+        """Takes a row that is no good record."""
+        self._why_bad = self._why_bad or f"line {line}: {why}"
+        self._bad += 1
+
+    def told(self, compared: int) -> Iterator[Problem]:
+        """Tells of them, if so many others were compared."""
+        for number, why in ((self._lossy, self._why_lossy), (0 if compared else self._bad, self._why_bad)):
+            if number:
+                rows = f"{counted(number, 'row')} of the validation file" if compared else "the validation file"
+                message = f"{rows} could not be compared with these. {why[:1].upper()}{why[1:]}"
+                yield Problem(severity=Severity.NOTE, code="not-compared", message=message)
+
+
+def _why(error: DatasetError) -> str:
+    return error.problems[0].message if error.problems else error.message
+
+
 def _records(
-    source: Source, columns: Mapping[str, str] | None, kind: RecordKind
+    source: Source, columns: Mapping[str, str] | None, kind: RecordKind, others: _Others
 ) -> Iterable[tuple[int, dict[str, Any]]]:
-    """Yields the records of a kind. What is wrong with others is told when that file is checked."""
+    """Yields the good records of the validation file, as a kind; `others` takes the rest."""
     for row in read(source, columns=columns):
         if row.record is None:
+            others.bad(row.line, row.problem.message if row.problem else "it cannot be read.")
             continue
         try:
             found = normal(row.record, prefer={kind})
-        except DatasetError:
+        except DatasetError as error:
+            others.bad(row.line, _why(error))
             continue
-        if found.kind is kind:
-            yield row.line, found.record
+        if not _is_sound(found.kind, found.record):
+            others.bad(row.line, "it is no good record.")
+            continue
+        try:
+            record = converted(found.kind, found.record, kind)
+        except DatasetError as error:
+            others.lossy(row.line, error)
+        else:
+            yield row.line, record
+
+
+def _is_sound(kind: RecordKind, record: Mapping[str, Any]) -> bool:
+    """Whether a record is built as its kind has to be, whatever it says. Nobody has looked at it before."""
+    texts, conversations = _BUILT[kind]
+    return all(isinstance(record[name], str) for name in texts) and all(
+        is_list(record[name]) and record[name] and all(map(_is_message, record[name])) for name in conversations
+    )
+
+
+_BUILT: Mapping[RecordKind, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    RecordKind.TEXT: (("text",), ()),
+    RecordKind.PROMPT_COMPLETION: (("prompt", "completion"), ()),
+    RecordKind.CHAT: ((), ("messages",)),
+    RecordKind.ITEM: ((), ("messages",)),
+    RecordKind.PREFERENCE: ((), ("prompt", "chosen", "rejected")),
+}
+"""The texts and the conversations that records of a kind are made of."""
+
+
+def _is_message(value: object) -> bool:
+    return is_object(value) and isinstance(value.get("role"), str) and "content" in value

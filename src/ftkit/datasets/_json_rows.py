@@ -10,7 +10,7 @@ from ftkit.datasets import _limits
 from ftkit.datasets._json_text import EndlessError, JSONText
 from ftkit.datasets._lines import TooLong, UnreadableError, as_text, raw_lines, too_long
 from ftkit.datasets._opening import opened
-from ftkit.datasets._rows import Row, bad_row
+from ftkit.datasets._rows import Row, bad_row, of_element
 from ftkit.datasets._strict_json import BLANK, StrictJSON
 from ftkit.datasets._values import excerpt, is_list, is_object, type_name
 from ftkit.datasets.records import FIELD_NAMES
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 
 _CHUNK = 64 * 1024
 _ARRAY = "Write an array of objects, one object with that array under one key, or one object on each line."
+_ALONE = "Write just the array, or one object that holds the array and nothing else."
+_CR_ONLY = "the lines end with CR only, which ends no line here."
+_CONVERT = r"Convert them, such as by: tr '\r' '\n' < OLD > NEW"
+_CONTROL = "Invalid control character"  # as Python says it
+_NO_CONTROL = r"Write it as an escape, such as \t for a tab; json.dumps does."
 
 
 def jsonl_rows(source: Located) -> Iterator[Row]:
@@ -50,7 +55,8 @@ def json_rows(source: Located) -> Iterator[Row]:
     if objects:
         yield from jsonl_rows(source)
     elif first:
-        yield bad_row(source.name, 1, "bad-json", "this is no list of objects.", _ARRAY)
+        message = "this is one object over several lines, whose first key holds no array of rows."
+        yield bad_row(source.name, 1, "bad-json", message if first == b"{" else "this is no list of objects.", _ARRAY)
 
 
 def _objects_on_lines(source: Located) -> int:
@@ -84,8 +90,7 @@ def jsonl_row(name: str, line: int, raw: bytes | bytearray | TooLong | None, str
     try:
         decoded = strict.whole(text)
     except json.JSONDecodeError as error:
-        message = f"wrong JSON: {error.msg} at column {error.colno}."
-        return bad_row(name, line, "bad-json", message, _mend(text), excerpt(text))
+        return bad_row(name, line, "bad-json", *_wrong(text, error), excerpt(text))
     if decoded.flaw is not None:
         return bad_row(name, line, *decoded.flaw, excerpt(text))
     return _object(name, line, decoded.value)
@@ -95,8 +100,22 @@ def _object(name: str, line: int, value: object) -> Row:
     if is_object(value):
         return Row(line, value)
     message = f"a row is an object, and this is {type_name(value)}."
-    fix = "Write one object on each line, or name the file .json." if is_list(value) else _ARRAY
+    is_array = is_list(value)
+    fix = "Write one object on each line, or name the file .json." if is_array else "Write an object in its place."
     return bad_row(name, line, "not-an-object", message, fix, excerpt(value))
+
+
+def _wrong(text: str, error: json.JSONDecodeError) -> tuple[str, str]:
+    """Returns what is wrong with a text that is no JSON, and how to mend it."""
+    if error.msg == "Extra data" and "\n" not in (before := text[: error.pos]) and before.endswith("\r"):
+        return _CR_ONLY, _CONVERT
+    end = len(text)
+    while end and text[end - 1] in "\r\n":  # which is there or not, as the line was read
+        end -= 1
+    place = min(error.pos, end)
+    column = place - text.rfind("\n", 0, place)
+    message = f"wrong JSON: {error.msg.removesuffix(' at')} at column {column}."
+    return message, _NO_CONTROL if error.msg.startswith(_CONTROL) else _mend(text)
 
 
 def _mend(text: str) -> str:
@@ -136,15 +155,19 @@ def _elements(name: str, text: JSONText, closing: bytes) -> Iterator[Row]:
     if text.peek() == b"]":
         text.skip()
     else:
-        while True:
+        before = 0
+        for nth in count(1):
             text.peek()
-            row = jsonl_row(name, text.line, text.value(), strict)
+            line = text.line
+            row = jsonl_row(name, line, text.value(), strict)
             mark = text.peek()
+            text.skip()
+            shares_line = line == before or (mark == b"," and bool(text.peek()) and text.line == line)
             if row is not None:
-                yield row
+                yield _numbered(row, nth) if shares_line else row
             if not mark and (row is None or row.problem is not None):
                 return  # the file ends within the row
-            text.skip()
+            before = line
             if mark == b"]":
                 break
             if mark != b",":
@@ -155,4 +178,9 @@ def _elements(name: str, text: JSONText, closing: bytes) -> Iterator[Row]:
         text.skip()
         closing = b""
     if closing or text.peek():
-        yield bad_row(name, text.line, "bad-json", "after the array comes more.", _ARRAY)
+        yield bad_row(name, text.line, "bad-json", "after the array of rows comes more.", _ALONE)._replace(is_row=False)
+
+
+def _numbered(row: Row, nth: int) -> Row:
+    problem = None if row.problem is None else of_element(row.problem, nth)
+    return row._replace(nth=nth, problem=problem)

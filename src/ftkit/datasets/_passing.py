@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,13 @@ from ftkit.datasets._lines import Block, TooLong, blocks, go_to_line, lines_in, 
 from ftkit.datasets._lockstep import CountTokens, Records, cannot_be_learnt, in_lockstep
 from ftkit.datasets._opening import BrokenOffError, opened, why_broken_off
 from ftkit.datasets._quick import Plain, Quick, Suspect, quick_of
-from ftkit.datasets._rows import bad_row
+from ftkit.datasets._rows import Row, bad_row, of_element
+from ftkit.datasets._shapes import LossError, in_place
 from ftkit.datasets._strict_json import StrictJSON
 from ftkit.datasets._tallies import Findings, Ignored, Tokens
+from ftkit.datasets._values import one_line
 from ftkit.datasets.converting import converted, reachable
-from ftkit.datasets.layouts import layout_named, not_json
+from ftkit.datasets.layouts import encoded, layout_named, not_json
 from ftkit.datasets.records import FIELD_NAMES, Normal, Record, normal
 from ftkit.datasets.rules import flaws
 from ftkit.datasets.watching import Shares, Watch
@@ -28,13 +31,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ftkit.datasets._locating import Located
-    from ftkit.datasets._rows import Row
+    from ftkit.datasets._shapes import At
 
 _METHOD_OF = {RecordKind.PREFERENCE: "DPO()", RecordKind.ITEM: "Reinforcement(...)"}
 _OF_SUPERVISED = frozenset({RecordKind.CHAT, RecordKind.PROMPT_COMPLETION, RecordKind.TEXT})
 _MOST_BESIDE = 16
 """Fields beside the record that are known at once. Each takes time, and there may be another one in each row."""
 _LINES = msgspec.json.Encoder()
+_OWN_LINE = re.compile(r"(?<!its )\bline(?= \d)")
 
 
 class Pass:
@@ -91,6 +95,8 @@ class Pass:
         self._quick: Quick | None = None
         self._beside: list[str] = []
         self._strict = StrictJSON()
+        self._nth: int | None = None
+        self._path: Callable[[At], str] = _as_it_is
         if not self._accepted:
             kinds = ", ".join(sorted(rules.accepts)) or "nothing"
             message = f"the rules accept {kinds}, which the layout '{rules.layout}' cannot hold."
@@ -118,6 +124,17 @@ class Pass:
                 self.findings.add(cannot_be_learnt(self.source, waiting, error))
         for _ in records:
             pass
+
+    def first_error(self, line: int, record: Record) -> Problem | None:
+        """Returns the first error of a row, which is one more if there is none, and else as if it had never been."""
+        was_begun = self.kind is not None
+        self.findings = Findings()
+        for _ in self._looked_at(Row(line, record)):
+            pass
+        error = next((p for p in self.findings.in_order(self.source) if p.severity is Severity.ERROR), None)
+        if error is not None and not was_begun:
+            self.kind = self.target = self._quick = None
+        return error
 
     def records(self, rows: Iterator[Row]) -> Records:
         """Goes through rows. Yields those in which nothing is wrong."""
@@ -187,6 +204,7 @@ class Pass:
     def _plain(self, found: Plain, size: int) -> Records:
         """Takes rows in which surely nothing is wrong, one on each line."""
         first, rows = self.lines + 1, found.rows
+        self._nth, self._path = None, _as_it_is
         self.lines += len(rows)
         self.rows += len(rows)
         for names in found.ignored:
@@ -206,7 +224,8 @@ class Pass:
                 yield line, record
 
     def _looked_at(self, row: Row) -> Records:
-        self.rows += 1
+        self.rows += row.is_row
+        self._nth = row.nth
         if row.problem is not None:
             self.findings.add(row.problem)
         record = None if row.record is None else self._judged(row.line, row.record)
@@ -228,6 +247,7 @@ class Pass:
             self._add(line, code="mixed-kinds", message=message, fix="Put each kind in a file of its own.")
             return None
         self.ignored.add(found.ignored)
+        self._path = found.path
         if self._quick is not None:
             self._learn(raw)
         return None if self._has_flaw(line, found) else found.record
@@ -255,8 +275,11 @@ class Pass:
     def _show(self, line: int, kind: RecordKind, record: Record) -> None:
         """Lets those see a record who watch."""
         for watch in self._watches:
-            for noticed in watch.see(line, kind, record):
-                self.findings.add(noticed.model_copy(update={"source": self.source, "line": line}))
+            for noticed in watch.see(self._nth or line, kind, record):
+                if self._nth is not None:  # what it calls lines are the elements that it was shown
+                    message = _OWN_LINE.sub("element", noticed.message)
+                    noticed = noticed.model_copy(update={"message": message})  # noqa: PLW2901
+                self._tell(noticed.model_copy(update={"source": self.source, "line": line}))
 
     def _tell_kind(self, line: int, kind: RecordKind) -> None:
         if self.target is None:
@@ -290,12 +313,30 @@ class Pass:
         if not self._rules.weights:
             record = _without_weights(record)
         try:
-            encoded = self._layout.encode(record)
-        except (TypeError, ValueError) as error:  # a table may hold what is no JSON, such as dates and bytes
-            self.findings.add(not_json(self.source, line, error))
+            row = self._layout.written(record)
+        except DatasetError as error:
+            self._note(line, error)
             return False
-        self._put_bytes(encoded)
+        except ValueError as error:
+            self._lost(line, error)
+            return False
+        try:
+            line_of_row = encoded(row)
+        except (TypeError, ValueError) as error:  # a table may hold what is no JSON, such as dates and bytes
+            self._tell(not_json(self.source, line, error))
+            return False
+        self._put_bytes(line_of_row)
         return True
+
+    def _lost(self, line: int, error: ValueError) -> None:
+        """Notes what of a record its layout has no place for, in its own words."""
+        field = fix = None
+        what = f"{str(error).rstrip('.')}."
+        if isinstance(error, LossError):
+            is_at_hand = self.kind is self.target  # else the row is another one than the record that was refused
+            what, fix, field = error.message, error.fix or None, self._path(error.at) if is_at_hand else None
+        message = one_line(f"'{self._layout.name}' would lose {what}")
+        self._add(line, code="lossy-conversion", field=field, message=message, fix=fix or "Leave it, or the row, out.")
 
     def _put_bytes(self, encoded: bytes) -> None:
         self.bytes += len(encoded)
@@ -304,10 +345,13 @@ class Pass:
 
     def _note(self, line: int, error: DatasetError) -> None:
         for problem in error.problems:
-            self.findings.add(problem.model_copy(update={"source": self.source, "line": line}))
+            self._tell(problem.model_copy(update={"source": self.source, "line": line}))
 
     def _add(self, line: int | None, **problem: Any) -> None:
-        self.findings.add(Problem(source=self.source, line=line, **problem))
+        self._tell(Problem(source=self.source, line=line, **problem))
+
+    def _tell(self, problem: Problem) -> None:
+        self.findings.add(problem if problem.line is None else of_element(problem, self._nth))
 
 
 def _until_broken_off(found: Iterator[Block]) -> Iterator[Block | OSError | BrokenOffError]:
@@ -327,3 +371,8 @@ def _without_weights(record: Record) -> Record:
 
 
 _CONVERSATIONS = {"messages", "chosen", "rejected"}
+
+
+def _as_it_is(at: At) -> str:
+    """Returns the path of a place in a row that is as the canonical record is."""
+    return in_place({}, {}, at)

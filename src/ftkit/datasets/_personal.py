@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os.path
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from ftkit.datasets._counting import contains
+from ftkit.datasets._masking import CARD, IBAN, PHONE, SOCIAL
 from ftkit.datasets._values import excerpt
-from ftkit.errors import looks_secret, without_keys
+from ftkit.errors import first_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,6 @@ class Found(NamedTuple):
     shown: str
 
 
-_AROUND = 20
 _LOCAL = re.compile(r"[\w.%+-]{1,64}\Z")
 _DOMAIN = re.compile(r"(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24}\b", re.IGNORECASE)
 _NOBODY = re.compile(
@@ -35,25 +34,28 @@ _NOBODY = re.compile(
 )
 """Domains that belong to nobody (RFC 2606, 6761), and two that people write for an example."""
 _NO_PERSON = {"git", "noreply", "no-reply", "donotreply"}
+_FILE = re.compile(
+    r".*\.(?:png|jpe?g|gif|webp|svg|bmp|ico|tiff?|avif|heic|css|html?|js|json|pdf|tgz|txt|whl|xml)", re.IGNORECASE
+)
+"""No domains, but names of files: the picture of an icon in twice its size is `icon@2x.png`."""
+_FEWEST_OF_NAME = 3
+"""Letters of a name before the @ of which the first one is shown."""
 _URL = {":", "/"}
 """What stands before a password or a name in a URL."""
 _LONGEST_LOCAL, _LONGEST_DOMAIN = 64, 255
 
 _SIGNS_OF_KEYS = {
-    b"_": (b"hf_", b"gh", b"github_pat_"),
-    b"-": (b"sk-", b"glpat-", b"xox", b"KEY-----"),
+    b"_": (b"hf_", b"gh", b"github_pat_", b"k_live_", b"k_test_", b"npm_", b"_v1_", b"aws_secret", b"AWS_SECRET"),
+    b"-": (b"sk-", b"glpat-", b"xox", b"KEY-----", b"pypi-Ag"),
     b"@": (b"://",),
-    b"": (b"AKIA", b"AIza", b"eyJ", b"Bearer "),
+    b"=": (b"AccountKey=", b"AccessKey="),
+    b"": (b"AKIA", b"AIza", b"eyJ", b"Bearer ", b"SG.", b"hooks.slack.com"),
 }
 """A letter -> what a text that has it may have, which is how keys begin. Most texts are done with after the letter."""
 _PRIVATE_KEY = re.compile(r"-----BEGIN (?:[A-Z]+ ){0,3}PRIVATE KEY-----")
 
 _FEWEST_DIGITS = 8
 """What a text must have, for a number in it to be a person's."""
-_CARD = re.compile(r"(?<![\w.-])(?:3[47]\d{2}|[2456]\d{3})(?:[ -]?\d){11,12}(?![\w-])")
-_IBAN = re.compile(r"(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?!\w)")
-_PHONE = re.compile(r"(?<![\w+])\+[1-9]\d{0,2}(?:[ .-]?\(\d{1,4}\)|[ .-]\d{1,4})(?:[ .-]?\d{2,4}){2,4}(?!\w)")
-_SOCIAL = re.compile(r"(?<![\w-])(?!000|666|9)\d{3}-(?!00)\d\d-(?!0000)\d{4}(?![\w-])")
 _FEWEST_OF_PHONE, _MOST_OF_PHONE = 8, 15
 _AMEX, _OTHER_CARDS = 15, 16
 
@@ -80,13 +82,14 @@ def _address(text: str) -> Iterator[Found]:
         local = _LOCAL.search(text, max(0, place - _LONGEST_LOCAL), place)
         domain = _DOMAIN.match(text, place + 1, place + 1 + _LONGEST_DOMAIN)
         if local and domain and _is_person(local[0], domain[0]) and text[local.start() - 1 : local.start()] not in _URL:
-            yield Found("an e-mail address", excerpt(f"{local[0][0]}***@{domain[0]}"))
+            first = local[0][0] if len(local[0]) >= _FEWEST_OF_NAME else ""
+            yield Found("an e-mail address", excerpt(f"{first}***@{domain[0]}"))
             return
         place = text.find("@", place + 1)
 
 
 def _is_person(local: str, domain: str) -> bool:
-    return local.lower() not in _NO_PERSON and not _NOBODY.fullmatch(domain)
+    return local.lower() not in _NO_PERSON and not _NOBODY.fullmatch(domain) and not _FILE.fullmatch(domain)
 
 
 def _may_hold_key(raw: bytes) -> bool:
@@ -105,19 +108,19 @@ def _may_hold_number(raw: bytes) -> bool:
 def _key(text: str) -> Iterator[Found]:
     private = _PRIVATE_KEY.search(text)
     if private is not None:
-        yield Found("a private key", f"{private[0]} ***")
-    elif looks_secret(text):
-        hidden = without_keys(text)
-        start = len(os.path.commonprefix([text, hidden]))  # noqa: RUF071 - letter by letter is what is wanted
-        yield Found("a key or a password", excerpt(hidden[max(0, start - _AROUND) : start + len("***") + _AROUND]))
+        yield Found("a private key", f"{private[0].strip('-')} ***")
+        return
+    shown = first_key(text)  # without its neighbours, which may be a password or a person
+    if shown is not None:
+        yield Found("a key or a password", shown)
 
 
 def _numbers(text: str) -> Iterator[Found]:
     for what, pattern, is_one in (
-        ("a card number", _CARD, _is_card),
-        ("a bank account (IBAN)", _IBAN, _is_iban),
-        ("a phone number", _PHONE, _is_phone),
-        ("a social security number", _SOCIAL, _is_any),
+        ("a card number", CARD, _is_card),
+        ("a bank account (IBAN)", IBAN, _is_iban),
+        ("a phone number", PHONE, _is_phone),
+        ("a social security number", SOCIAL, _is_any),
     ):
         number = next((found[0] for found in pattern.finditer(text) if is_one(found[0])), None)
         if number is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 from typing import Any, cast
 
@@ -11,15 +12,18 @@ from ftkit.datasets._values import is_object, repeated
 _LONGEST = 2**20
 """Letters of the longest row that is read so: what Python's parser takes is many times as much."""
 _DEEPEST = 50
+_HALF = re.compile("[\ud800-\udfff]")
+_CONTROL = re.compile(r"[\x00-\x1f]")
 
 
 def python_row(text: str) -> dict[str, Any] | None:
     """Returns the row that a Python literal stands for, if JSON can hold it exactly; None otherwise.
 
     What is left out: tuples, sets and bytes, which JSON has not; a key that is no text, or occurs twice; a number that
-    is infinite; and whatever is no literal.
+    is infinite; half of a surrogate pair; a control character that Python would have printed as an escape; and whatever
+    is no literal.
     """
-    if len(text) > _LONGEST or not text.lstrip().startswith("{"):
+    if len(text) > _LONGEST or not text.lstrip().startswith("{") or _CONTROL.search(text.strip()):
         return None
     try:
         with warnings.catch_warnings():
@@ -36,7 +40,7 @@ def _value(node: ast.expr, depth: int) -> Any:  # noqa: ANN401 - what JSON holds
         raise ValueError
     if isinstance(node, ast.Dict):
         keys = [key.value for key in node.keys if isinstance(key, ast.Constant) and isinstance(key.value, str)]
-        if len(keys) != len(node.keys) or repeated(keys):
+        if len(keys) != len(node.keys) or repeated(keys) or _HALF.search("".join(keys)):
             raise ValueError
         return dict(zip(keys, (_value(value, depth + 1) for value in node.values), strict=True))
     if isinstance(node, ast.List):
@@ -52,6 +56,8 @@ def _value(node: ast.expr, depth: int) -> Any:  # noqa: ANN401 - what JSON holds
 
 def _constant(node: ast.Constant) -> str | float | None:
     value = node.value
+    if isinstance(value, str) and _HALF.search(value):
+        raise ValueError
     if value is None or isinstance(value, str | bool | int) or (isinstance(value, float) and abs(value) < float("inf")):
         return value
     raise ValueError

@@ -8,7 +8,7 @@ from itertools import accumulate, islice
 from typing import TYPE_CHECKING, Any
 
 from ftkit.datasets._values import named, one_line
-from ftkit.models import Problem, Severity, Spread, TokenStats
+from ftkit.models import Problem, Severity, Spread, TokenStats, counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -134,8 +134,11 @@ class Tokens:
         self._what_happens = rules.too_long
         self._lengths: Counter[int] = Counter()
         self._learnt: Counter[int] = Counter()
+        self._learnt_after = 0
         self._longest = self._longest_line = 0
         self._first_lines: list[int] = []
+        self._answerless = 0
+        self._first_answerless: list[int] = []
 
     def add(self, line: int, tokens: int, trained: int) -> None:
         """Takes the length of one row, and how much of it is learnt from."""
@@ -143,8 +146,14 @@ class Tokens:
             self._longest, self._longest_line = tokens, line
         self._lengths[tokens] += 1
         self._learnt[trained] += 1
+        left = self._left_to_learn(tokens, trained)
+        self._learnt_after += left
         if self._is_too_long(tokens) and len(self._first_lines) < _MOST_LINES_NAMED:
             self._first_lines.append(line)
+        if trained and not left and self._what_happens == "truncated":
+            self._answerless += 1
+            if len(self._first_answerless) < _MOST_LINES_NAMED:
+                self._first_answerless.append(line)
 
     def told(self) -> dict[str, Any]:
         """Returns what was counted as plain values, for another process."""
@@ -153,6 +162,9 @@ class Tokens:
             "learnt": list(self._learnt.items()),
             "longest": (self._longest, self._longest_line),
             "first_lines": self._first_lines,
+            "learnt_after": self._learnt_after,
+            "answerless": self._answerless,
+            "first_answerless": self._first_answerless,
         }
 
     def take(self, told: Mapping[str, Any], lines: int) -> None:
@@ -162,8 +174,10 @@ class Tokens:
         longest, line = told["longest"]
         if longest > self._longest:
             self._longest, self._longest_line = longest, line + lines
-        room = _MOST_LINES_NAMED - len(self._first_lines)
-        self._first_lines += [each + lines for each in told["first_lines"][:room]]
+        self._learnt_after += told["learnt_after"]
+        self._answerless += told["answerless"]
+        for ours, theirs in ((self._first_lines, "first_lines"), (self._first_answerless, "first_answerless")):
+            ours += [each + lines for each in told[theirs][: _MOST_LINES_NAMED - len(ours)]]
 
     def stats(self) -> TokenStats | None:
         """Returns the sums and how they are spread, if there was a row to count."""
@@ -178,10 +192,15 @@ class Tokens:
             capped=sum(self._trained_on(length) * count for length, count in self._lengths.items()),
             lengths=lengths,
             answers=answers,
+            capped_trained=self._learnt_after,
+            rows=self._lengths.total(),
         )
 
     def problems(self, source: str) -> list[Problem]:
-        """Returns the one problem that stands for all rows that are too long."""
+        """Returns a problem that stands for all rows that are too long, and one for those that lose their answers."""
+        return [*self._too_long(source), *self._without_answers(source)]
+
+    def _too_long(self, source: str) -> list[Problem]:
         too_long = sum(count for length, count in self._lengths.items() if self._is_too_long(length))
         if not too_long:
             return []
@@ -189,11 +208,9 @@ class Tokens:
         none_left = self._what_happens == "dropped" and too_long == rows
         refused = self._what_happens == "refused" or none_left
         would = "are refused" if self._what_happens == "refused" else f"would be {self._what_happens}"
-        lines = ", ".join(f"{line}" for line in self._first_lines)
-        more = f" and {too_long - len(self._first_lines):,} more" if too_long > len(self._first_lines) else ""
         message = (
             f"{too_long:,} of {rows:,} rows are longer than {self._most:,} tokens and {would}"
-            f"{', so that none is left' if none_left else ''}: lines {lines}{more}; "
+            f"{', so that none is left' if none_left else ''}: {_lines(self._first_lines, too_long)}; "
             f"the longest is line {self._longest_line} with {self._longest:,}."
         )
         return [
@@ -207,6 +224,30 @@ class Tokens:
             )
         ]
 
+    def _without_answers(self, source: str) -> list[Problem]:
+        if not self._answerless:
+            return []
+        message = (
+            f"in {counted(self._answerless, 'row')} nothing is left to learn from after {self._most:,} tokens, if the "
+            f"answer stands at the end: {_lines(self._first_answerless, self._answerless)}."
+        )
+        return [
+            Problem(
+                severity=Severity.WARNING,
+                code="answer-cut-off",
+                message=message,
+                fix="Shorten the prompts: tokens are paid for that teach nothing.",
+                source=source,
+                count=self._answerless,
+            )
+        ]
+
+    def _left_to_learn(self, tokens: int, trained: int) -> int:
+        """Returns how much of an example is learnt from after it was cut, if its answer stands at the end."""
+        if self._most is None or tokens <= self._most or self._what_happens == "refused":
+            return trained
+        return max(0, trained - (tokens - self._most)) if self._what_happens == "truncated" else 0
+
     def _is_too_long(self, length: int) -> bool:
         return self._most is not None and length > self._most
 
@@ -215,6 +256,12 @@ class Tokens:
         if self._most is None or length <= self._most or self._what_happens == "refused":
             return length
         return self._most if self._what_happens == "truncated" else 0
+
+
+def _lines(first: list[int], of: int) -> str:
+    """Names the first lines of so many."""
+    more = f" and {of - len(first):,} more" if of > len(first) else ""
+    return f"lines {', '.join(map(str, first))}{more}"
 
 
 def _sum(counts: Counter[int]) -> int:

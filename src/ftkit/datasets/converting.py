@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit.datasets._values import is_object, named
 from ftkit.datasets.records import Record, normal
-from ftkit.errors import DatasetError
+from ftkit.errors import ConfigurationError, DatasetError
+from ftkit.methods import near
 from ftkit.models import Problem, RecordKind
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _LACKS = {
 }
 
 
-def convert(record: Mapping[str, Any], to: RecordKind) -> Record:
+def convert(record: Mapping[str, Any], to: RecordKind | str) -> Record:
     """Returns a record as one of another kind that says the same.
 
     A prompt and its completion become the message of a user and the answer of an assistant, and back. A record of the
@@ -33,12 +34,19 @@ def convert(record: Mapping[str, Any], to: RecordKind) -> Record:
 
     Args:
         record: A record of any form that is read.
-        to: The kind that is wanted.
+        to: The kind that is wanted, or its name, such as "chat".
 
     Raises:
         DatasetError: It is no record, or something would be lost; the problem says what.
+        ConfigurationError: There is no kind of that name.
     """
-    return converted(*normal(record, prefer=(to,))[:2], to)
+    if to not in [*RecordKind]:
+        known = [kind.value for kind in RecordKind]
+        raise ConfigurationError(
+            f"there is no kind of record '{to}'{near(str(to), known) or '.'}", hint=f"Known: {', '.join(known)}."
+        )
+    wanted = RecordKind(to)
+    return converted(*normal(record, prefer=(wanted,))[:2], wanted)
 
 
 def converted(kind: RecordKind, record: Record, to: RecordKind) -> Record:

@@ -9,14 +9,16 @@ for that nobody knows yet: so the command line finds it as well.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 from ftkit.datasets import _alpaca, _sharegpt
 from ftkit.datasets._encoding import as_json
+from ftkit.datasets._guarding import stumbled, told
 from ftkit.datasets._shapes import At, LossError
-from ftkit.datasets._values import is_object, one_line
+from ftkit.datasets._values import is_object, one_line, type_name
 from ftkit.datasets.records import add_shape
 from ftkit.errors import ConfigurationError
 from ftkit.methods import near
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from ftkit.datasets.records import Record, Shape
 
 GROUP = "ftkit.layouts"
+_PLAIN_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +63,26 @@ class Layout:
             TypeError: There is something in it that JSON has no form for, such as a date.
             ValueError: There is a number in it that would be sent as another one, or not at all; or something that the
                 layout has no place for.
+            DatasetError: `row` failed, or returned no object.
         """
-        return encoded(self.row(record))
+        return encoded(self.written(record))
+
+    def written(self, record: Mapping[str, Any]) -> Record:
+        """Returns the object that is written for a canonical record.
+
+        Raises:
+            ValueError: There is something in it that the layout has no place for.
+            DatasetError: `row` failed, or returned no object; the problem names the layout.
+        """
+        try:
+            row: object = self.row(record)
+        except ValueError:  # which says what would be lost
+            raise
+        except Exception as error:  # whatever somebody else's code raises
+            raise stumbled(self.name, "write", told(error)) from error
+        if not is_object(row):
+            raise stumbled(self.name, "write", f"it returns {type_name(row)}, and no object")
+        return row
 
 
 def encoded(row: Mapping[str, Any]) -> bytes:
@@ -89,15 +110,20 @@ def register_layout(layout: Layout) -> Layout:
     """Makes a layout known by its name, and reads its form from now on.
 
     Raises:
-        ConfigurationError: Another layout has that name, or it holds no kind of record.
+        ConfigurationError: Another layout has that name, or it is no plain word; it holds no kind of record; or it
+            reads rows that are of another form as well.
     """
+    if not _PLAIN_WORD.fullmatch(layout.name):
+        raise ConfigurationError(
+            f"'{one_line(layout.name)}' is no name of a layout.", hint="Use letters, digits, '-', '_' and '.'."
+        )
     if not layout.kinds:
         raise ConfigurationError(f"the layout '{layout.name}' holds no kind of record.")
-    if LAYOUTS.setdefault(layout.name, layout) != layout:
+    if LAYOUTS.get(layout.name, layout) != layout:
         raise ConfigurationError(f"there is a layout '{layout.name}' already.", hint="Give yours a name of its own.")
     if layout.reads is not None:
-        add_shape(layout.reads)
-    return layout
+        add_shape(layout.reads, layout.name)
+    return LAYOUTS.setdefault(layout.name, layout)
 
 
 def layout_named(name: str) -> Layout:

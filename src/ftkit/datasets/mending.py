@@ -11,25 +11,28 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args
 
 from ftkit.datasets import _limits
+from ftkit.datasets._json_rows import jsonl_row
 from ftkit.datasets._lines import TooLong, UnreadableError, as_text, raw_lines, too_long
 from ftkit.datasets._locating import Format, is_part_of, locate, source_name
 from ftkit.datasets._mends import Mend, mended
 from ftkit.datasets._opening import BrokenOffError, opened, why_broken_off
+from ftkit.datasets._passing import Pass
 from ftkit.datasets._python_rows import python_row
+from ftkit.datasets._rows import of_element
 from ftkit.datasets._said import key_of
 from ftkit.datasets._seen import Seen
 from ftkit.datasets._strict_json import BLANK, StrictJSON
 from ftkit.datasets._tallies import Findings
-from ftkit.datasets._values import is_object
+from ftkit.datasets._values import is_object, named
 from ftkit.datasets._writing import atomically
 from ftkit.datasets.checking import check
 from ftkit.datasets.layouts import CANONICAL, not_json
 from ftkit.datasets.reading import read
-from ftkit.datasets.records import normal
-from ftkit.datasets.rules import flaws
+from ftkit.datasets.records import without_ignored
 from ftkit.errors import ConfigurationError, DatasetError
 from ftkit.methods import near
 from ftkit.models import DatasetRules, Noun, Problem, Report, Severity, counted
@@ -43,7 +46,11 @@ if TYPE_CHECKING:
 
 Drop: TypeAlias = Literal["duplicates", "errors", "columns"]
 """What is left out if that is asked for: rows that came before, rows with errors, and columns that mean nothing."""
-_COMMA = "a comma after the object is gone."
+_COMMA = Mend("comma", "a comma after the object is gone.")
+_ESCAPED = Mend("control-character", "tabs and the like, which stood in a text as they are, are written as escapes.")
+_TEXT = re.compile(r'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_CONTROL = re.compile(r"\\.|[\x00-\x1f]", re.DOTALL)
+_CONTROL_ALONE = re.compile(r"[\x00-\x1f]")
 
 
 class Mended(Noun):
@@ -80,6 +87,7 @@ class _Line(NamedTuple):
 
     Attributes:
         number: Its line.
+        nth: Which element of an array it is, where its line does not tell.
         raw: Its bytes as they are, without the line end; None where they must be written anew.
         row: What it holds; None if it could not be read.
         done: What was done to it already.
@@ -89,6 +97,7 @@ class _Line(NamedTuple):
     raw: bytes | None
     row: dict[str, Any] | None
     done: tuple[Mend, ...] = ()
+    nth: int | None = None
 
 
 def mend(
@@ -97,7 +106,7 @@ def mend(
     rules: DatasetRules,
     *,
     columns: Mapping[str, str] | None = None,
-    drop: Collection[Drop] = (),
+    drop: Drop | Collection[Drop] = (),
     watches: Sequence[Watch] = (),
 ) -> Mended:
     """Writes a mended copy of a data set as JSON lines.
@@ -110,7 +119,7 @@ def mend(
         target: The file to write. It is there whole, or not at all.
         rules: What is asked of the data.
         columns: The file's own column names -> those of the record; the copy has the latter.
-        drop: What to leave out: "duplicates", "errors", "columns".
+        drop: What to leave out: "duplicates", "errors", "columns"; one of them, or several.
         watches: Who looks at every good record of the copy besides the rules.
 
     Returns:
@@ -121,7 +130,8 @@ def mend(
         ConfigurationError: The target is the data set, or cannot be written; or `drop` names what there is not.
         MissingExtraError: pyarrow is needed and not installed.
     """
-    for word in drop:
+    wanted: Collection[str] = [drop] if isinstance(drop, str) else drop
+    for word in wanted:
         if word not in get_args(Drop):
             known = get_args(Drop)
             raise ConfigurationError(
@@ -132,7 +142,7 @@ def mend(
     if target.suffix.lower() not in {".jsonl", ".ndjson"}:
         raise ConfigurationError(f"'{target}' would hold JSON lines.", hint="Give it a name that ends in .jsonl.")
     located = locate(source)
-    copy = _Copy(source_name(source), rules, frozenset(drop))
+    copy = _Copy(source_name(source), rules, frozenset(wanted))
     lines = _lines(located, copy) if located.format is Format.JSONL and not columns else _rows(source, columns, copy)
     with atomically([target]) as (file,):
         for line in lines:
@@ -168,17 +178,17 @@ class _Copy:
         self._rules = rules
         self._drop = drop
         self._seen = Seen()
+        self._judge = Pass(name, rules) if "errors" in drop else None
+        self._strict = StrictJSON()
 
-    def note(self, line: int | None, mend: Mend) -> None:
+    def note(self, line: int | None, mend: Mend, nth: int | None = None) -> None:
         """Notes what was done."""
-        message, field = mend.message, mend.field
-        self.changes.add(
-            Problem(severity=Severity.NOTE, code=mend.code, message=message, source=self.name, line=line, field=field)
-        )
+        done = Problem(severity=Severity.NOTE, code=mend.code, message=mend.message, source=self.name, line=line)
+        self.changes.add(of_element(done.model_copy(update={"field": mend.field}), nth))
 
-    def fail(self, problem: Problem) -> None:
+    def fail(self, problem: Problem, *, is_row: bool = True) -> None:
         """Notes a row that can neither be read nor copied, unless rows with errors are left out."""
-        self.rows += 1
+        self.rows += is_row
         if "errors" in self._drop:
             self.note(problem.line, Mend("dropped", f"the row is left out: {problem.message}"))
         else:
@@ -202,19 +212,21 @@ class _Copy:
         if row is not None and "columns" in self._drop:
             row, gone = _without_columns(row, self._rules)
             done += gone
-        wrong = self._is_wrong(row) if "errors" in self._drop else None
+        wrong = self._is_wrong(line, row)
         if wrong is not None:
-            self.note(line.number, Mend("dropped", f"the row is left out: {wrong}"))
+            self.note(line.number, Mend("dropped", f"the row is left out: {wrong}"), line.nth)
             return None
         encoded = self._encoded(line, row, is_changed=bool(done))
         if encoded is None:
             return None
-        before = self._seen.first(key_of(_canonical(row, encoded)), line.number) if "duplicates" in self._drop else None
+        place, word = (line.number, "line") if line.nth is None else (line.nth, "element")
+        before = self._seen.first(key_of(_canonical(row, encoded)), place) if "duplicates" in self._drop else None
         if before is not None:
-            self.note(line.number, Mend("dropped", f"the row is left out: it is the same as that of line {before[0]}."))
+            same = f"the row is left out: it is the same as that of {word} {before[0]}."
+            self.note(line.number, Mend("dropped", same), line.nth)
             return None
         for each in (*line.done, *done):
-            self.note(line.number, each)
+            self.note(line.number, each, line.nth)
         self.written += 1
         return encoded
 
@@ -225,19 +237,18 @@ class _Copy:
             return CANONICAL.encode(row or {})
         except (TypeError, ValueError) as error:
             self.rows -= 1  # it is counted with those that fail
-            self.fail(not_json(self.name, line.number, error))
+            self.fail(of_element(not_json(self.name, line.number, error), line.nth))
             return None
 
-    def _is_wrong(self, row: dict[str, Any] | None) -> str | None:
-        """Returns the first error of a row, whatever the other rows are like."""
-        if row is None:
-            return "it is no JSON."
-        try:
-            found = normal(row, prefer=self._rules.accepts)
-        except DatasetError as error:
-            return error.problems[0].message
-        errors = (f.message for f in flaws(found.kind, found.record, self._rules) if f.severity is Severity.ERROR)
-        return next(errors, None)
+    def _is_wrong(self, line: _Line, row: dict[str, Any] | None) -> str | None:
+        """Returns the first error that a check of the copy would find in a row, if rows with errors are left out."""
+        if self._judge is None:
+            return None
+        if row is not None:
+            wrong = self._judge.first_error(line.number, row)
+            return None if wrong is None else wrong.message
+        unread = None if line.raw is None else jsonl_row(self.name, line.number, line.raw, self._strict)
+        return "it is no JSON." if unread is None or unread.problem is None else unread.problem.message
 
 
 def _canonical(row: dict[str, Any] | None, encoded: bytes) -> bytes:
@@ -253,12 +264,10 @@ def _canonical(row: dict[str, Any] | None, encoded: bytes) -> bytes:
 def _without_columns(row: dict[str, Any], rules: DatasetRules) -> tuple[dict[str, Any], list[Mend]]:
     """Leaves out the columns of a row that are no part of its record."""
     try:
-        ignored = normal(row, prefer=rules.accepts).ignored
+        kept, gone = without_ignored(row, prefer=rules.accepts)
     except DatasetError:
         return row, []
-    gone = [name for name in ignored if name in row]
-    kept = {name: value for name, value in row.items() if name not in gone}
-    return (kept, [Mend("column", f"the column '{name}' is left out.", name) for name in gone]) if gone else (row, [])
+    return (kept, [Mend("column", f"the column {named([name])} is left out.", name) for name in gone])
 
 
 # -- rows to be mended -------------------------------------------------------------------------------------------------
@@ -269,9 +278,9 @@ def _rows(source: Source, columns: Mapping[str, str] | None, copy: _Copy) -> Ite
     for row in read(source, columns=columns):
         if row.record is None:
             assert row.problem is not None  # noqa: S101 - a row has the one or the other
-            copy.fail(row.problem)
+            copy.fail(row.problem, is_row=row.is_row)
         else:
-            yield _Line(row.line, None, row.record)
+            yield _Line(row.line, None, row.record, nth=row.nth)
 
 
 def _lines(located: Located, copy: _Copy) -> Iterator[_Line]:
@@ -318,16 +327,37 @@ def _line(number: int, raw: bytes, strict: StrictJSON) -> _Line | None:
     if not text.strip(BLANK):
         return None
     row = _object(text, strict)
-    if row is None and text.rstrip(BLANK).endswith("},"):
-        row = _object(text.rstrip(BLANK)[:-1], strict)
-        if row is not None:
-            return _Line(number, text.rstrip(BLANK)[:-1].encode(), row, (*done, Mend("comma", _COMMA)))
     if row is None:
+        for almost, mends in _almost(text):
+            row = _object(almost, strict)
+            if row is not None:
+                return _Line(number, almost.encode(), row, (*done, *mends))
         row = python_row(text)
         if row is not None:
             done.append(Mend("python", "the row was printed by Python, and is written as JSON."))
             return _Line(number, None, row, tuple(done))
     return _Line(number, raw, row, tuple(done))
+
+
+def _almost(text: str) -> Iterator[tuple[str, list[Mend]]]:
+    """Yields what a line may have been meant as, which is no JSON by a comma or by tabs, and what has to be done."""
+    whole = text.rstrip(BLANK)
+    bare = whole[:-1] if whole.endswith("},") else None
+    if bare is not None:
+        yield bare, [_COMMA]
+    if _CONTROL_ALONE.search(text):
+        yield _escaped(text), [_ESCAPED]
+        if bare is not None:
+            yield _escaped(bare), [_COMMA, _ESCAPED]
+
+
+def _escaped(text: str) -> str:
+    """Returns JSON with what its texts hold of control characters as escapes; one after a backslash stays an error."""
+
+    def escape(found: re.Match[str]) -> str:
+        return found[0] if found[0].startswith("\\") else json.dumps(found[0])[1:-1]
+
+    return _TEXT.sub(lambda inner: _CONTROL.sub(escape, inner[0]), text)
 
 
 def _object(text: str, strict: StrictJSON) -> dict[str, Any] | None:

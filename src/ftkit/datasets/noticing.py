@@ -5,6 +5,7 @@ report = check("train.jsonl", rules, watches=watches_for("all", validation="vali
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ftkit.datasets._across import Contradictions, Leakage, Repeats
@@ -14,7 +15,7 @@ from ftkit.errors import ConfigurationError
 from ftkit.methods import near
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from ftkit.datasets._locating import Source
     from ftkit.datasets.watching import Watch
@@ -53,15 +54,14 @@ def chosen(wanted: str | Collection[str], *, has_validation: bool = False) -> fr
     """Returns the names of the warnings that are wanted.
 
     Args:
-        wanted: "default", "all", "none", a name, or several.
+        wanted: "default", "all", "none", a name, or several, also as one text with commas.
         has_validation: Whether there is a validation file to compare with.
 
     Raises:
         ConfigurationError: There is no warning of that name, or "leakage" is named and there is no validation file.
     """
-    asked = {wanted} if isinstance(wanted, str) else {*wanted}
     names: set[str] = set()
-    for name in asked:
+    for name in _asked(wanted):
         if name == "default":
             names |= DEFAULT | ({"leakage"} if has_validation else set())
         elif name == "all":
@@ -69,11 +69,31 @@ def chosen(wanted: str | Collection[str], *, has_validation: bool = False) -> fr
         elif name in WARNINGS:
             names.add(name)
         elif name != "none":
-            known = ", ".join(["default", "all", "none", *WARNINGS])
-            raise ConfigurationError(f"there is no warning '{name}'{near(name, WARNINGS) or '.'}", hint=f"Use {known}.")
+            raise ConfigurationError(f"there is no warning '{name}'{near(name, WARNINGS) or '.'}", hint=_KNOWN)
     if "leakage" in names and not has_validation:
         raise ConfigurationError("for 'leakage' a validation file is needed.", hint="Name it as `validation`.")
     return frozenset(names)
+
+
+def _asked(wanted: str | Collection[str]) -> Iterator[str]:
+    """Yields the names in a text, or in several. What comes from a program may be of any type."""
+    texts = [wanted] if isinstance(wanted, str) else wanted
+    if not (_are_several(texts) and _are_texts(texts)):
+        message = f"warnings are named by a text or a list of texts, and this is {wanted!r}."
+        raise ConfigurationError(message, hint=_KNOWN)
+    for text in texts:
+        yield from (name.strip() for name in text.split(","))
+
+
+def _are_several(value: object) -> bool:
+    return isinstance(value, Collection)
+
+
+def _are_texts(values: Collection[object]) -> bool:
+    return all(isinstance(value, str) for value in values)
+
+
+_KNOWN = f"Use {', '.join(['default', 'all', 'none', *WARNINGS])}."
 
 
 def watches_for(
@@ -86,7 +106,7 @@ def watches_for(
     """Returns those who look for the warnings that are wanted. They are for one check.
 
     Args:
-        wanted: "default", "all", "none", a name of `WARNINGS`, or several.
+        wanted: "default", "all", "none", a name of `WARNINGS`, or several, also as one text with commas.
         validation: The validation file, which "leakage" compares with.
         columns: Its own column names -> those of the record.
         most_rows: Different rows that are remembered to be compared with; 3,000,000 by default, which take 64 MiB for

@@ -9,7 +9,7 @@ from ftkit.datasets._csv_rows import csv_rows, with_json_cells
 from ftkit.datasets._json_rows import json_rows, jsonl_rows
 from ftkit.datasets._locating import Format, Located, Source, locate
 from ftkit.datasets._opening import BrokenOffError, why_broken_off
-from ftkit.datasets._rows import Row, bad_row
+from ftkit.datasets._rows import Row, bad_row, of_element
 from ftkit.datasets._values import named, one_line
 from ftkit.datasets.records import FIELD_NAMES, OPTIONAL_FIELDS
 from ftkit.errors import ConfigurationError
@@ -86,7 +86,7 @@ def _renamed(name: str, rows: Iterator[Row], columns: dict[str, str]) -> Iterato
             for old, new in columns.items()
             if old not in row.record and new not in row.record and new not in OPTIONAL_FIELDS
         ]
-        yield _without_column(name, row, lacking[0]) if lacking else Row(row.line, _rename(row.record, columns))
+        yield _without_column(name, row, lacking[0]) if lacking else row._replace(record=_rename(row.record, columns))
 
 
 def _rename(record: dict[str, Any], columns: dict[str, str]) -> dict[str, Any]:
@@ -108,4 +108,4 @@ def _without_column(name: str, row: Row, column: str) -> Row:
         line=row.line,
         field=column,
     )
-    return Row(row.line, None, problem)
+    return row._replace(record=None, problem=of_element(problem, row.nth))

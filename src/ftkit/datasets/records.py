@@ -16,12 +16,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ftkit.datasets._alpaca import ALPACA, ALPACA_PREFERENCE
+from ftkit.datasets._guarding import guarded
 from ftkit.datasets._shapes import (
     MESSAGE_FIELDS,
     TOOL_FIELDS,
     At,
     Record,
     Shape,
+    any_row,
     in_place,
     messages_of,
     no_record,
@@ -30,6 +32,7 @@ from ftkit.datasets._shapes import (
 )
 from ftkit.datasets._sharegpt import SHAREGPT, SHAREGPT_PREFERENCE
 from ftkit.datasets._values import is_list, is_object, named
+from ftkit.errors import ConfigurationError
 from ftkit.models import RecordKind
 
 if TYPE_CHECKING:
@@ -49,6 +52,7 @@ __all__ = [
     "add_shape",
     "normal",
     "normalise",
+    "without_ignored",
 ]
 
 OPTIONAL_FIELDS = TOOL_FIELDS | {"input", "system", "history"}
@@ -93,13 +97,45 @@ def normal(raw: Mapping[str, Any], prefer: Collection[RecordKind] = ()) -> Norma
     Raises:
         DatasetError: It is no training record of any form.
     """
+    shape = _shape_of(raw, prefer)
+    record = shape.canonical(raw)
+    return Normal(shape.kind, record, _ignored(raw, shape), partial(shape.place, raw, record))
+
+
+def _shape_of(raw: Mapping[str, Any], prefer: Collection[RecordKind]) -> Shape:
     there = {name for name, value in raw.items() if value is not None}
     fitting = [shape for shape in SHAPES if there.issuperset(shape.needs) and shape.fits(raw)]
     if not fitting:
         raise _no_record(raw)
-    shape = next((shape for shape in fitting if shape.kind in prefer), fitting[0])
-    record = shape.canonical(raw)
-    return Normal(shape.kind, record, _ignored(raw, shape), partial(shape.place, raw, record))
+    return next((shape for shape in fitting if shape.kind in prefer), fitting[0])
+
+
+def without_ignored(raw: Mapping[str, Any], prefer: Collection[RecordKind] = ()) -> tuple[Record, tuple[str, ...]]:
+    """Returns a row without the fields that its canonical form has no place for, and their paths.
+
+    Raises:
+        DatasetError: It is no training record of any form.
+    """
+    shape = _shape_of(raw, prefer)
+    known = raw.keys() if shape.keeps else {*shape.needs, *shape.may}
+    kept = {name: value for name, value in raw.items() if value is None or name in known}
+    for field in kept.keys() & {*shape.needs, *shape.may} - {"tools"}:
+        value: object = kept[field]
+        if field == "input" and is_object(value):  # OpenAI's preferences
+            own = {k: v for k, v in value.items() if v is None or k in {"messages", *TOOL_FIELDS}}
+            kept[field] = {k: _bare(v, shape.knows) if k == "messages" else v for k, v in own.items()}
+        else:
+            kept[field] = _bare(value, shape.knows)
+    return kept, _ignored(raw, shape)
+
+
+def _bare(messages: object, known: frozenset[str]) -> object:
+    """Returns messages, or one, without the fields that are not read."""
+    if is_list(messages):
+        return [_bare(message, known) for message in messages]
+    if not is_object(messages) or not known:
+        return messages
+    return {key: value for key, value in messages.items() if value is None or key in known}
 
 
 def _ignored(raw: Mapping[str, Any], shape: Shape) -> tuple[str, ...]:
@@ -138,6 +174,10 @@ def _no_record(raw: Mapping[str, Any]) -> DatasetError:
             beside = f" beside {named(has)}" if has else ""
             return no_record("missing-field", lacking[0], f"'{lacking[0]}' {absent}{beside}.", f"Add '{lacking[0]}'.")
     found = f"among {named(raw)} is no field of a training record." if raw else "the row is empty."
+    arrays = [name for name, value in raw.items() if is_list(value) and value and all(map(is_object, value))]
+    if len(raw) > 1 and len(arrays) == 1:  # a whole data set, with something about it before its rows
+        fix = f"If {named(arrays)} holds the rows, write just that array, or an object that holds nothing else."
+        return no_record("unknown-kind", None, found, f"{fix} {_FORMS}")
     return no_record("unknown-kind", None, found, _FORMS)
 
 
@@ -302,8 +342,33 @@ FIELD_NAMES = {name for shape in SHAPES for name in (*shape.needs, *shape.may)}
 """The fields at the top of a row that mean something."""
 
 
-def add_shape(shape: Shape) -> None:
-    """Reads a form from now on; where a row is also of a form that was known before, it stays that."""
-    if shape not in SHAPES:
-        SHAPES.insert(SHAPES.index(_ITEM), shape)
-        FIELD_NAMES.update(shape.needs, shape.may)
+def add_shape(shape: Shape, layout: str) -> None:
+    """Reads a form from now on; where a row is also of a form that was known before, it stays that.
+
+    Args:
+        shape: The form.
+        layout: The name of its layout, which is told where it stumbles over a row.
+
+    Raises:
+        ConfigurationError: No row is of that form which is not of a form that was known before.
+    """
+    if _GUARDED.get(shape) in SHAPES:
+        return
+    always = [known for known in SHAPES if known.fits is any_row and known is not _ITEM]  # of ftkit's own
+    for known in always if shape.needs else always[:1]:
+        own, theirs = {*shape.needs}, {*known.needs}
+        if not own or theirs == own or (theirs < own and known.kind is shape.kind):
+            message = (
+                f"the layout '{layout}' reads rows with {named(shape.needs) or 'any field'}, which are known already"
+            )
+            raise ConfigurationError(
+                f"{message}: rows with {named(known.needs)} are {known.kind.value} rows, and stay that.",
+                hint="Let its Shape need a field that no other form has.",
+            )
+    _GUARDED[shape] = guarded(shape, layout)
+    SHAPES.insert(SHAPES.index(_ITEM), _GUARDED[shape])
+    FIELD_NAMES.update(shape.needs, shape.may)
+
+
+_GUARDED: dict[Shape, Shape] = {}
+"""The forms that were added -> what is read by them in their place."""

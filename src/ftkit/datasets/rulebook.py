@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import ValidationError
 
+from ftkit.datasets.layouts import layout_named
 from ftkit.errors import ConfigurationError
 from ftkit.methods import Method, explain, near
 from ftkit.models import DatasetRules
@@ -110,7 +111,8 @@ class RuleBook:
             known: Fields that are known only now, such as what the model's own configuration says. They win.
 
         Raises:
-            ConfigurationError: Nothing is told of the method: no row that fits has a layout; or a known field is wrong.
+            ConfigurationError: Nothing is told of the method: no row that fits has a layout; or there is no such
+                layout; or a known field is wrong.
         """
         kind = method.type if isinstance(method, Method) else method
         fitting = [row.fields for row in self._rows if row.fits(provider="", method=kind, model=model)]
@@ -122,7 +124,12 @@ class RuleBook:
             message = f"{self._name}: nothing is told of the method '{kind}' and the model '{model}': no {lacking[0]}."
             raise ConfigurationError(message, hint="Add a row that has it.")
         merged |= {"source": _joined(fitting), "as_of": _oldest(fitting)} | known
-        return _checked(self._name, merged)
+        found = _checked(self._name, merged)
+        try:
+            layout_named(found.layout)  # only now: a plug-in may register it after its table is read
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{self._name}: {error.message}", hint=error.hint) from error
+        return found
 
 
 @cache

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ftkit.datasets import _pictures
 from ftkit.datasets._strict_json import StrictJSON
-from ftkit.datasets._values import excerpt, is_list, is_object, type_name
+from ftkit.datasets._values import around, excerpt, is_list, is_object, quoted, type_name
 from ftkit.datasets.records import At, Record
 from ftkit.methods import near
 from ftkit.models import DatasetRules, RecordKind, Severity
@@ -36,7 +36,6 @@ _OTHER_NAMES = {
 }
 """What other formats call the roles."""
 
-_AROUND = 20  # characters that are shown on both sides of what is wrong within a text
 _LONGEST_ROLE = 100  # characters in which a known role is looked for
 
 _ONE_ANSWER = "Add a message with the role 'assistant': that is what is learnt."
@@ -212,6 +211,16 @@ def _conversation(field: str, messages: list[Any], rules: DatasetRules, calls: s
 _MESSAGE = 'Write {"role": "user", "content": "..."}.'
 
 
+def _message_of(role: object, rules: DatasetRules) -> str:
+    """Returns how to write a message of a role."""
+    if not isinstance(role, str) or role not in rules.roles:
+        return _MESSAGE
+    wanted = f'Write {{"role": "{role}", "content": "..."}}'
+    if role == "assistant" and rules.tools:  # a field of a name that is no longer used is not in the record any more
+        return f"{wanted}, or the calls as tool_calls, which an old function_call must become."
+    return f"{wanted}."
+
+
 def _role(at: At, message: dict[str, Any], rules: DatasetRules) -> Iterator[Flaw]:
     at = at._replace(rest="role")
     role: object = message.get("role")
@@ -220,10 +229,12 @@ def _role(at: At, message: dict[str, Any], rules: DatasetRules) -> Iterator[Flaw
     elif not isinstance(role, str):
         yield Flaw("unknown-role", at, f"a role is text, and this is {type_name(role)}.", _MESSAGE)
     elif role not in rules.roles:
-        yield Flaw("unknown-role", at, f"unknown role '{excerpt(role)}'.", _use_role(role, rules))
+        yield Flaw("unknown-role", at, f"unknown role {quoted(role)}.", _use_role(role, rules))
 
 
 def _use_role(role: str, rules: DatasetRules) -> str:
+    if role.strip() in rules.roles:
+        return f"Use '{role.strip()}', without the blanks."
     other = role_meant(role, rules)
     guess = f"'{other}'" if other else near(_word(role), rules.roles).removeprefix("; did you mean ").rstrip("?")
     return f"Use {guess or 'one of ' + ', '.join(sorted(rules.roles))}."
@@ -245,7 +256,8 @@ def _content(at: At, message: dict[str, Any], rules: DatasetRules) -> Iterator[F
     content: object = message.get("content")
     if content is None:
         if not message.get("tool_calls"):
-            yield Flaw("missing-content", at, "the message has neither content nor tool calls.", _MESSAGE)
+            wrong = "the message has neither content nor tool calls."
+            yield Flaw("missing-content", at, wrong, _message_of(message.get("role"), rules))
     elif message.get("role") == "assistant" and message.get("weight") != 0 and _is_empty(message):
         wrong = "the assistant says nothing, and that is what is learnt."
         yield Flaw("empty-answer", at, wrong, "Write the answer, or leave the row out.", Severity.WARNING)
@@ -271,9 +283,27 @@ def _part(at: At, part: object, role: object, rules: DatasetRules) -> Iterator[F
         place = at._replace(rest=f"{at.rest}.image_url.url")
         for code, wrong, fix in _pictures.faults(address, role, rules):
             yield Flaw(code, place, wrong, fix, excerpt=excerpt(address))
+        yield from _ending(place, address, rules)
     else:
         fix = 'Write {"type": "text", "text": "..."} or {"type": "image_url", "image_url": {"url": "..."}}.'
         yield Flaw("bad-content", at, "this is no part of a message.", fix, excerpt=excerpt(part))
+
+
+def _ending(at: At, address: str, rules: DatasetRules) -> Iterator[Flaw]:
+    """Yields that an address ends as if its picture were not accepted. Nobody knows before it is fetched."""
+    formats = rules.image_formats
+    if not rules.images or formats is None:
+        return
+    found = _ENDING.match(address)
+    if found is not None and found[1].lower() not in formats:
+        wrong = f"by its address, the picture is of the format '{found[1].lower()}', which is not accepted."
+        fix = f"Use {', '.join(sorted(formats))}."
+        yield Flaw("bad-image", at, wrong, fix, Severity.WARNING, excerpt(address))
+
+
+_ENDING = re.compile(
+    r"https?://[^?#]+\.(gif|bmp|tiff?|svg|avif|heic|ico|psd|pdf)(?:[?#].*)?\Z", re.IGNORECASE | re.DOTALL
+)
 
 
 def _too_many_pictures(field: str, messages: list[Any], rules: DatasetRules) -> Iterator[Flaw]:
@@ -295,8 +325,7 @@ def _special_tokens(at: At, text: str, rules: DatasetRules) -> Iterator[Flaw]:
     token = found.group()
     wrong = f"the text holds the special token {token}, of which the whole job would fail."
     fix = "Leave it out, or write it otherwise, such as with a space in it."
-    around = text[max(0, found.start() - _AROUND) : found.end() + _AROUND]
-    yield Flaw("special-token", at, wrong, fix, excerpt=excerpt(around))
+    yield Flaw("special-token", at, wrong, fix, excerpt=around(text, *found.span()))
 
 
 @cache
@@ -311,7 +340,8 @@ def _weight(at: At, message: dict[str, Any], rules: DatasetRules) -> Iterator[Fl
     at = at._replace(rest="weight")
     weight: object = message["weight"]
     if isinstance(weight, bool) or weight not in (0, 1):
-        yield Flaw("bad-weight", at, f"a weight is 0 or 1, and this is {excerpt(weight)}.", "Write 0 or 1.")
+        shown = f"the text {quoted(weight)}" if isinstance(weight, str) else excerpt(weight)
+        yield Flaw("bad-weight", at, f"a weight is 0 or 1, and this is {shown}.", "Write 0 or 1.")
     elif message.get("role") != "assistant":
         yield Flaw("bad-weight", at, "only the assistant's messages have a weight.", "Leave it out.")
     elif weight == 0 and not rules.weights:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ftkit.datasets._comparing import differences, said
 from ftkit.datasets._drafts import draft_of
 from ftkit.datasets._locating import is_part_of, source_name
+from ftkit.datasets._rows import of_element
 from ftkit.datasets._shapes import At, LossError
 from ftkit.datasets._tallies import Findings, Ignored
 from ftkit.datasets._values import is_list, is_object, named, one_line
@@ -142,6 +143,7 @@ class _Transcript:
         self._found: RecordKind | None = None
         self._ignored = Ignored()
         self._rows = 0
+        self._nth: int | None = None
         self._whole = hashlib.blake2b()
 
     @property
@@ -152,7 +154,8 @@ class _Transcript:
     def records(self, rows: Iterable[Row]) -> Iterator[_Passed]:
         """Yields the rows that lose nothing, and notes what is wrong with the others."""
         for row in rows:
-            self._rows += 1
+            self._rows += row.is_row
+            self._nth = row.nth
             if row.problem is not None:
                 self.findings.add(row.problem)
             passed = None if row.record is None else self._passed(row.line, row.record)
@@ -162,6 +165,7 @@ class _Transcript:
 
     def end(self) -> None:
         """Notes what can be said only of the whole."""
+        self._nth = None
         if self._found is not None:
             for problem in self._ignored.problems(self.source, self._found):
                 fix = "Map what is needed with columns={...}, and say what may be lost with without=[...]."
@@ -238,7 +242,7 @@ class _Transcript:
         except DatasetError as error:
             for problem in error.problems:
                 mend = {"fix": self._otherwise(found.kind)} if found and problem.code == "lossy-conversion" else {}
-                self.findings.add(problem.model_copy(update={"source": self.source, "line": line, **mend}))
+                self._tell(problem.model_copy(update={"source": self.source, "line": line, **mend}))
             return None
         self._ignored.add([name for name in found.ignored if name not in self._without])
         return self._written(line, found, record)
@@ -270,17 +274,24 @@ class _Transcript:
         try:
             mine = said(record)
         except (TypeError, ValueError) as error:
-            self.findings.add(not_json(self.source, line, error))
+            self._tell(not_json(self.source, line, error))
             return None
         try:
-            row = self._layout.row(record)
-            back = normal(row, prefer={self._kind(found)})
+            row = self._layout.written(record)
         except LossError as error:
             self._lost(line, found, [error.at], error.message, error.fix)
+            return None
         except DatasetError as error:
-            self._lost(line, found, [], f"what it says: read back, {error.problems[0].message}")
+            for problem in error.problems:
+                self._tell(problem.model_copy(update={"source": self.source, "line": line}))
+            return None
         except ValueError as error:  # of a plug-in's layout
             self._lost(line, found, [], f"{str(error).rstrip('.')}.")
+            return None
+        try:
+            back = normal(row, prefer={self._kind(found)})
+        except DatasetError as error:
+            self._lost(line, found, [], f"what it says: read back, {error.problems[0].message}")
         else:
             if back.kind is self.kind and said(back.record) == mine:
                 return _Passed(line, row, mine)
@@ -309,7 +320,10 @@ class _Transcript:
         return f"Leave it, or the row, out{other}."
 
     def _add(self, line: int | None, **problem: Any) -> None:
-        self.findings.add(Problem(source=self.source, line=line, **problem))
+        self._tell(Problem(source=self.source, line=line, **problem))
+
+    def _tell(self, problem: Problem) -> None:
+        self.findings.add(problem if problem.line is None else of_element(problem, self._nth))
 
 
 def _is_sound(record: Record) -> bool:

@@ -69,11 +69,11 @@ def worth_it(
         raise ConfigurationError(f"calls_per_day is a number above 0 (got {calls_per_day})")
     bill = _Bill(prices, provider, model, tier)
     costs = training.cost if training.cost is not None else training.at_most
-    known: dict[str, Any] = {"training": costs, "currency": training.currency}
-    known["untuned_call"] = before = bill.call(today, "")
-    known["tuned_call"] = after = bill.call(tuned, "tuned_")
+    before, after = bill.call(today, ""), bill.call(tuned, "tuned_")
     by_hour = bill.price("hosting_hour")
-    known["hosting_day"] = a_day = 24 * by_hour if by_hour is not None else None
+    a_day = 24 * by_hour if by_hour is not None else None
+    currencies = sorted(bill.currencies | ({training.currency} if costs else set()))
+    known = _amounts(bill, training.currency, costs, before, after, a_day)
     if training.assumes:
         known["assumes"] = training.assumes
     lacking = bill.lacking
@@ -81,10 +81,27 @@ def worth_it(
         lacking = [f"what the training costs ({training.source or 'nobody tells'})", *lacking]
     if before is None or after is None or costs is None or a_day is None:
         return BreakEven(why=f"whether it pays is not known, for want of: {'; '.join(lacking)}.", **known)
-    if bill.currencies | {training.currency} != {training.currency}:
-        return BreakEven(why="whether it pays is not known: the prices are in several currencies.", **known)
-    found = _outcome(costs, before - after, a_day, calls_per_day, days_left, training.currency)
+    if len(currencies) > 1:
+        why = f"whether it pays is not known: the prices are in several currencies ({', '.join(currencies)})."
+        return BreakEven(why=why, **known)
+    found = _outcome(costs, before - after, a_day, calls_per_day, days_left, known["currency"])
     return BreakEven(**known, **found)
+
+
+def _amounts(
+    bill: _Bill,
+    currency: str,
+    costs: Decimal | None,
+    before: Decimal | None,
+    after: Decimal | None,
+    a_day: Decimal | None,
+) -> dict[str, Any]:
+    """Returns the amounts that are of one currency: that of the calls, if they have one, else that of the training."""
+    if len(bill.currencies) > 1:
+        return {"training": costs, "currency": currency}
+    of_calls = next(iter(bill.currencies), currency)
+    calls = {"untuned_call": before, "tuned_call": after, "hosting_day": a_day, "currency": of_calls}
+    return {"training": costs if of_calls == currency or not costs else None, **calls}
 
 
 class _Bill:
@@ -117,7 +134,9 @@ class _Bill:
         provider, model, tier = self._where
         found = self._prices.price(provider, model, name, tier)
         if found is None:
-            self.lacking.append(f"the price '{name}' of {model} at '{provider}'")
+            tiers = " or ".join(self._prices.tiers(provider, model, name))
+            only = f" (known only for {tiers})" if tiers else ""
+            self.lacking.append(f"the price '{name}' of {model} at '{provider}'{only}")
             return None
         if found.amount:
             self.currencies.add(found.currency)

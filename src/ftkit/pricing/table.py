@@ -171,6 +171,18 @@ class PriceList:
                 return Price(amount=amount, currency=row.currency, source=row.source or self.name, as_of=row.as_of)
         return None
 
+    def tiers(self, provider: str, model: str, name: Name) -> tuple[str, ...]:
+        """Returns the ways of training or serving for which a price is known, each once.
+
+        Args:
+            provider: Name of the provider.
+            model: The model, tuned or not.
+            name: Which price.
+        """
+        base = base_of(model)
+        rows = (row for row in self._rows if row.tier is not None and row.amount(name) is not None)
+        return tuple(dict.fromkeys(each for row in rows for each in row.tier or () if row.fits(provider, base, each)))
+
 
 def _read(where: str, row: Mapping[str, object], name: str) -> PriceRow:
     values: dict[str, Any] = {"source": name, **row}

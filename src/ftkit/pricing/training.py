@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_UP, Decimal
 from typing import TYPE_CHECKING
 
 from ftkit.home import config_folder
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from ftkit.models import JobRequest
     from ftkit.pricing.table import PriceList
 
-_CENT = Decimal("0.01")
 _TARGET_EPOCHS, _MOST_EPOCHS = 3, 25
 _FEWEST_EXAMPLES, _MOST_EXAMPLES = 100, 25_000
 EPOCHS_SOURCE = "OpenAI's cookbook, Chat_finetuning_data_prep.ipynb"
@@ -40,11 +38,17 @@ def likely_epochs(rows: int) -> int:
 
 
 def training_estimate(
-    request: JobRequest, tokens: int | None, *, prices: PriceList, provider: str, tier: str | None = None
+    request: JobRequest,
+    tokens: int | None,
+    *,
+    prices: PriceList,
+    provider: str,
+    tier: str | None = None,
+    tier_option: str | None = None,
 ) -> Estimate:
     """Returns what a job costs that is billed by the token: tokens x epochs x price.
 
-    What is not known stays None, and `source` says why. The cost is rounded up to the cent.
+    What is not known stays None, and `source` says why. The cost is exact; it is rounded where it is shown.
 
     Args:
         request: What is to be asked for. Where it asks for no number of epochs, they come from the rows of its file.
@@ -52,6 +56,7 @@ def training_estimate(
         prices: The prices.
         provider: The name that they are looked up by.
         tier: The way of training, if it is known.
+        tier_option: Which of the `provider_options` names that way, to say so where a price is known for another one.
     """
     by_hour = prices.price(provider, request.model, "training_hour", tier)
     if isinstance(request.method, Reinforcement):
@@ -63,16 +68,29 @@ def training_estimate(
     told = Estimate(tokens=tokens, n_epochs=epochs, billed_tokens=billed, assumes=assumes)
     price = prices.price(provider, request.model, "training", tier)
     if price is None:
-        of_tier = f" as {tier}" if tier else ""
-        why = f"ftkit knows no price of training {request.model} at '{provider}'{of_tier}; you can give one in "
-        return told.model_copy(update={"source": f"{why}{config_folder() / FILE_NAME}"})
+        why = _unpriced(request.model, prices, provider, tier, tier_option)
+        return told.model_copy(update={"source": why})
     at = f"{price} for a million tokens ({price.source})"
     if billed is None:
         lacking = "the number of tokens is not known" if tokens is None else "the number of epochs is not known"
         source = f"{lacking}; they cost {at}"
         return told.model_copy(update={"source": source, "as_of": price.as_of})
-    cost = (billed * price.amount / MILLION).quantize(_CENT, rounding=ROUND_UP)
+    cost = billed * price.amount / MILLION
     return told.model_copy(update={"cost": cost, "currency": price.currency, "source": at, "as_of": price.as_of})
+
+
+def _unpriced(model: str, prices: PriceList, provider: str, tier: str | None, option: str | None) -> str:
+    """Says why there is no price: there is none at all, or only one for another way of training."""
+    what = f"of training {model} at '{provider}'"
+    tiers = prices.tiers(provider, model, "training")
+    if not tiers:
+        of_tier = f" as {tier}" if tier else ""
+        return f"ftkit knows no price {what}{of_tier}; you can give one in {config_folder() / FILE_NAME}"
+    asked = f"and {tier} is asked for" if tier else "and the request does not say how it is to be trained"
+    known = f"ftkit knows a price {what} only as {' or '.join(tiers)}, {asked}"
+    if option is None:
+        return known
+    return f"{known}; say provider_options={{'{option}': '{tiers[0]}'}}, or --option {option}={tiers[0]}"
 
 
 def _epochs(method: Method, rows: int | None, provider: str) -> tuple[int | None, tuple[str, ...]]:
@@ -83,5 +101,5 @@ def _epochs(method: Method, rows: int | None, provider: str) -> tuple[int | None
     if not rows:
         return None, ()
     likely = likely_epochs(rows)
-    whose = EPOCHS_SOURCE if provider == _PUBLISHES else f"{EPOCHS_SOURCE}; '{provider}' publishes no rule of its own"
+    whose = EPOCHS_SOURCE if provider == _PUBLISHES else f"{EPOCHS_SOURCE}; no rule of '{provider}' is known"
     return likely, (f"n_epochs was not asked for, and {likely} are likely for {rows:,} rows ({whose})",)

@@ -145,7 +145,7 @@ class AzureProvider(OpenAIWire):
             message = "Azure's dated dialect keeps no metadata."
             fix = "Leave it out, or leave out api_version: the v1 dialect keeps it."
             found.append(Problem(code="unsupported-field", field="metadata", message=message, fix=fix))
-        return [*found, *self._option_problems(request), *self._end_of(request.model)]
+        return [*found, *self._option_problems(request), *self._told_of(request)]
 
     def find_job(self, key: str, request: JobRequest, since: datetime) -> FineTuningJob | None:
         """Knows a job by its key where Azure keeps it, else by all that was asked for.

@@ -121,7 +121,7 @@ class OpenAIProvider(OpenAIWire):
     def problems(self, request: JobRequest) -> list[Problem]:
         """Says what OpenAI is certain to refuse, and warns of what is about to end."""
         found = list(problems_of(request, suffix=_SUFFIX, suffix_rule="Use 1 to 64 characters."))
-        return [*found, *self._option_problems(request), *self._end_of(request.model)]
+        return [*found, *self._option_problems(request), *self._told_of(request)]
 
     # -- abilities -----------------------------------------------------------------------------------------------
 

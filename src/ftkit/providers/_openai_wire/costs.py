@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ftkit.lifecycles import announced, ending
+from ftkit.lifecycles import announced, ending, unlisted
 from ftkit.pricing import PriceList, known_prices, training_estimate
 from ftkit.tokens import counter_of
 
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from ftkit.methods import Method
     from ftkit.models import Estimate, JobRequest, Problem
     from ftkit.tokens import ChatCounter
+
+
+_TIER_OPTIONS = {"azure": "training_type"}
+"""Which option says how it is trained, where prices differ by that."""
 
 
 class TellsCosts:
@@ -46,16 +50,21 @@ class TellsCosts:
         """Returns the likely cost: tokens x epochs x price, as far as they are known. Asks nobody."""
         tier = self._tier(request)
         if self._has_vendors_prices:
-            return training_estimate(request, tokens, prices=known_prices(), provider=self.wire, tier=tier)
+            named = _TIER_OPTIONS.get(self.wire)
+            return training_estimate(
+                request, tokens, prices=known_prices(), provider=self.wire, tier=tier, tier_option=named
+            )
         told = training_estimate(request, tokens, prices=PriceList(), provider=self.wire)
         source = "the prices that ftkit knows are those of the vendor's own service, and this is another address"
         return told.model_copy(update={"source": source})
 
-    def _end_of(self, model: str) -> list[Problem]:
-        """Returns what to tell of the announced end of a model, if anything."""
-        known = announced(self.wire, model) if self._has_vendors_prices else None
+    def _told_of(self, request: JobRequest) -> list[Problem]:
+        """Returns what is to be told of a model: its announced end, and that it is not known to be tuned like that."""
+        if not self._has_vendors_prices:
+            return []
+        known = announced(self.wire, request.model)
         told = ending(known, self.name) if known is not None else None
-        return [] if told is None else [told]
+        return [*([] if told is None else [told]), *unlisted(self.wire, request.model, request.method)]
 
     @property
     def _has_vendors_prices(self) -> bool:
