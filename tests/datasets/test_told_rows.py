@@ -19,7 +19,6 @@ from ftkit.datasets import (
     Shape,
     check,
     convert,
-    mend,
     read,
     register_layout,
     transcribe,

@@ -71,7 +71,10 @@ def chosen(wanted: str | Collection[str], *, has_validation: bool = False) -> fr
         elif name != "none":
             raise ConfigurationError(f"there is no warning '{name}'{near(name, WARNINGS) or '.'}", hint=_KNOWN)
     if "leakage" in names and not has_validation:
-        raise ConfigurationError("for 'leakage' a validation file is needed.", hint="Name it as `validation`.")
+        raise ConfigurationError(
+            "for 'leakage' a validation file is needed.",
+            hint="Name it as `validation` (on the command line: --validation FILE).",
+        )
     return frozenset(names)
 
 
