@@ -87,4 +87,4 @@ def test_a_bomb_takes_no_memory(suffix: str, tmp_path: Path) -> None:
     path.write_bytes(PACK[suffix](b"x" * (2000 * MB)))
     found = measured(path, timeout_s=120)
     assert [code for code, _ in found.problems][-1] == "unpacks-to-too-much"
-    assert found.peak < 64 * MB
+    assert found.peak < _limits.LONGEST_ROW + 32 * MB, "one row is held as far as it may be long"
