@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from ftkit import Client
 from ftkit.datasets import LAYOUTS, Layout, Shape, check, normalise, prepare, read, register_layout, transcribe
-from ftkit.datasets.records import FIELD_NAMES, SHAPES, At, normal
+from ftkit.datasets.records import At, normal
 from ftkit.errors import ConfigurationError, DatasetError
 from ftkit.models import RecordKind
 from ftkit.testing import MemoryProvider
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
 HUMAN, GPT = {"from": "human", "value": "2 + 2?"}, {"from": "gpt", "value": "4"}
@@ -332,19 +332,6 @@ def test_arguments_come_back_letter_by_letter(text: str, value: Any) -> None:
 # -- layouts of plug-ins -----------------------------------------------------------------------------------------------
 
 BODY = Shape(RecordKind.TEXT, ("body",), lambda raw: {"text": raw["body"]})
-
-
-@pytest.fixture
-def forgotten() -> Iterator[None]:
-    """Makes what a test registered unknown again; but not AutoTrain's, which a module registers only once."""
-    importlib.import_module("ftkit.providers.autotrain.recipe")
-    layouts, shapes, names = dict(LAYOUTS), list(SHAPES), set(FIELD_NAMES)
-    yield
-    LAYOUTS.clear()
-    LAYOUTS.update(layouts)
-    SHAPES[:] = shapes
-    FIELD_NAMES.clear()
-    FIELD_NAMES.update(names)
 
 
 @pytest.mark.usefixtures("forgotten")

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from dataset_files import ANY_KIND, CHAT, chat, write_lines
 
-from ftkit.datasets import Layout, _ranges, check, layouts, register_layout, watches_for
+from ftkit.datasets import Layout, _ranges, check, register_layout, watches_for
 from ftkit.datasets._locating import locate
 from ftkit.datasets._ranges import share_of
 from ftkit.models import DatasetRules, RecordKind
@@ -120,8 +120,8 @@ def test_children_end_when_nobody_wants_to_know_any_more(large: Path, monkeypatc
     assert not children()
 
 
-def test_what_another_process_may_not_know_is_not_shared(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layouts, "LAYOUTS", {**layouts.LAYOUTS})
+@pytest.mark.usefixtures("forgotten")
+def test_what_another_process_may_not_know_is_not_shared(large: Path) -> None:
     mine = register_layout(Layout("here-only", frozenset({RecordKind.TEXT}), lambda record: {"body": record["text"]}))
     located = locate(large)
     assert share_of(located, CHAT, 2, (), None)

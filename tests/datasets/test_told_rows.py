@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from dataclasses import replace
 from datetime import date
@@ -25,29 +24,17 @@ from ftkit.datasets import (
     watches_for,
 )
 from ftkit.datasets._shapes import LossError
-from ftkit.datasets.records import FIELD_NAMES, SHAPES, At
+from ftkit.datasets.records import At
 from ftkit.datasets.records import Record as Row
 from ftkit.errors import ConfigurationError, DatasetError
 from ftkit.models import DatasetRules, Estimate, Lifecycle, Problem, RecordKind, Report, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
 TEXTS = frozenset({RecordKind.TEXT})
 MINE = DatasetRules(layout="mine", accepts=TEXTS)
-
-
-@pytest.fixture
-def _forgotten() -> Iterator[None]:
-    importlib.import_module("ftkit.providers.autotrain.recipe")  # which registers its layout only once
-    layouts, shapes, names = dict(LAYOUTS), list(SHAPES), set(FIELD_NAMES)
-    yield
-    LAYOUTS.clear()
-    LAYOUTS.update(layouts)
-    SHAPES[:] = shapes
-    FIELD_NAMES.clear()
-    FIELD_NAMES.update(names)
 
 
 # -- rows --------------------------------------------------------------------------------------------------------------
@@ -131,7 +118,7 @@ def loses(_: Mapping[str, Any]) -> Row:
 BODY = Shape(RecordKind.TEXT, ("body",), body)
 
 
-@pytest.mark.usefixtures("_forgotten")
+@pytest.mark.usefixtures("forgotten")
 @pytest.mark.parametrize(
     ("reads", "says"),
     [
@@ -152,7 +139,7 @@ def test_a_form_that_stumbles_over_a_row_is_a_problem_of_that_row(reads: Shape, 
         assert problem.message == f"the layout 'mine' cannot read this row: {says}."
 
 
-@pytest.mark.usefixtures("_forgotten")
+@pytest.mark.usefixtures("forgotten")
 @pytest.mark.parametrize(
     ("row", "says"),
     [
@@ -172,14 +159,14 @@ def test_a_layout_that_stumbles_over_a_row_is_a_problem_of_that_row(row: Any, sa
         assert row is not loses or (problem.field, problem.fix) == ("text", "Write less.")
 
 
-@pytest.mark.usefixtures("_forgotten")
+@pytest.mark.usefixtures("forgotten")
 def test_a_problem_names_the_file_s_own_field(tmp_path: Path) -> None:
     register_layout(Layout("mine", TEXTS, as_body, BODY))
     (problem,) = check(write_lines(tmp_path / "a.jsonl", [{"body": ""}]), ANY_KIND).errors
     assert problem.field == "body"
 
 
-@pytest.mark.usefixtures("_forgotten")
+@pytest.mark.usefixtures("forgotten")
 def test_a_layout_that_could_not_be_used_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="'Bad Name!' is no name of a layout"):
         register_layout(Layout("Bad Name!", TEXTS, dict))

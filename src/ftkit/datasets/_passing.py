@@ -255,8 +255,9 @@ class Pass:
     def _learn(self, raw: Mapping[str, Any]) -> None:
         """Lets rows be known at once, from now on, that have fields besides as this one has."""
         new = [name for name in raw if name not in FIELD_NAMES and name not in self._beside]
-        if new and self.kind is not None and len(self._beside) < _MOST_BESIDE:
-            self._beside += new[:_MOST_BESIDE]
+        new = new[: _MOST_BESIDE - len(self._beside)]
+        if new and self.kind is not None:
+            self._beside += new
             self._quick = quick_of(self.kind, self._rules, self._beside)
 
     def _good(self, line: int, record: Record) -> Records:

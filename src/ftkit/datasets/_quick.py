@@ -7,6 +7,7 @@ here, by counting bytes: that no key occurs twice, and that no part of a key is 
 
 from __future__ import annotations
 
+import os.path
 import re
 from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeAlias, cast
@@ -150,9 +151,9 @@ class _Marks:
     """Texts that make a row suspicious wherever they are, and escapes that could hide them, or a part of a key."""
 
     def __init__(self, rules: DatasetRules, beside: Sequence[str]) -> None:
-        marks = [mark.encode() for mark in rules.special_tokens]
-        common = _beginning_of_all(marks)
-        self._marks = [common] if len(common) > 1 else marks  # one search finds all
+        marks = list(rules.special_tokens)
+        common = os.path.commonprefix(marks)  # noqa: RUF071 - letter by letter is what is wanted
+        self._marks = [mark.encode() for mark in ([common] if len(common) > 1 else marks)]  # one search finds all
         letters = {*"az", *"".join([*rules.special_tokens, *beside])}
         self._escapes = sorted({start for letter in letters for start in _escapes_of(letter)})
 
@@ -170,13 +171,6 @@ def _escapes_of(letter: str) -> tuple[bytes, ...]:
         return (f"\\u{digits[:3]}".encode(),)
     first = digits[0] if len(digits) == 4 else "d"  # noqa: PLR2004 - beyond four digits, as a pair of surrogates
     return (f"\\u{first}".encode(), f"\\u{first.upper()}".encode())
-
-
-def _beginning_of_all(texts: Sequence[bytes]) -> bytes:
-    if not texts:
-        return b""
-    first, last = min(texts), max(texts)
-    return first[: next((n for n, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))]
 
 
 class _Beside:

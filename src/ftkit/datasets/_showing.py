@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tqdm import tqdm
 
 from ftkit.datasets._locating import Format
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterable
 
     from ftkit.datasets._locating import Located
+
+T = TypeVar("T")
 
 _AFTER_S = 2
 
@@ -30,14 +32,23 @@ def shown(source: Located, *, progress: bool) -> Generator[Callable[[int], objec
     """
     in_bytes = source.format is Format.JSONL
     total = source.path.stat().st_size if in_bytes and source.packing is None else None
-    with tqdm(
-        total=total,
-        desc=source.path.name,
-        unit="B" if in_bytes else " rows",
-        unit_scale=in_bytes,
-        delay=_AFTER_S,
-        disable=None if progress else True,  # None: unless it is a terminal
-        dynamic_ncols=True,
-        leave=False,
-    ) as bar:
+    unit = {"unit": "B", "unit_scale": True} if in_bytes else {"unit": " rows"}
+    with _bar(source.path.name, progress=progress, total=total, leave=False, **unit) as bar:
         yield bar.update
+
+
+def counted(rows: Iterable[T], what: str, *, progress: bool) -> Iterable[T]:
+    """Passes rows on, and shows how many there were, likewise.
+
+    Args:
+        rows: The rows.
+        what: What is done with them.
+        progress: Whether it is shown at all.
+    """
+    shown_rows: Iterable[T] = _bar(what, progress=progress, iterable=rows, unit=" rows")
+    return shown_rows
+
+
+def _bar(what: str, *, progress: bool, **more: Any) -> Any:  # noqa: ANN401 - tqdm has no such type
+    # None: unless it is a terminal
+    return tqdm(desc=what, delay=_AFTER_S, disable=None if progress else True, dynamic_ncols=True, **more)

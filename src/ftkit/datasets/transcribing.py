@@ -12,6 +12,7 @@ from ftkit.datasets._drafts import draft_of
 from ftkit.datasets._locating import is_part_of, source_name
 from ftkit.datasets._rows import of_element
 from ftkit.datasets._shapes import At, LossError
+from ftkit.datasets._showing import counted
 from ftkit.datasets._tallies import Findings, Ignored
 from ftkit.datasets._values import is_list, is_object, named, one_line
 from ftkit.datasets._writers import refuse_format, writing
@@ -82,25 +83,15 @@ def transcribe(
     transcript = _Transcript(source_name(source), layout, without)
     with draft_of(path) as draft:
         with atomically([draft]) as (file,), writing(draft, file, transcript.says) as out:
-            for passed in transcript.records(_shown(read(source, columns=columns), "read", progress=progress)):
+            for passed in transcript.records(counted(read(source, columns=columns), "read", progress=progress)):
                 if not transcript.findings.has_error:
                     out.add(passed.line, passed.row)
             transcript.end()
             transcript.refuse(out.close() if not transcript.findings.has_error else ())
-        if transcript.digest != _digest(transcript.again(_shown(read(draft), "read back", progress=progress))):
+        if transcript.digest != _digest(transcript.again(counted(read(draft), "read back", progress=progress))):
             twin = _Transcript(transcript.source, layout, without)
             transcript.tell(twin.records(read(source, columns=columns)), transcript.again(read(draft)))
     return transcript.report()
-
-
-def _shown(rows: Iterator[Row], what: str, *, progress: bool) -> Iterable[Row]:
-    """Shows on a terminal how many rows there were."""
-    if not progress:
-        return rows
-    from tqdm import tqdm
-
-    shown: Iterable[Row] = tqdm(rows, desc=what, unit=" rows", delay=2, disable=None, dynamic_ncols=True)
-    return shown
 
 
 class _Passed(NamedTuple):
