@@ -5,24 +5,14 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from strangers import install
 
 from ftkit.errors import ConfigurationError, UnknownProviderError
-from ftkit.registry import check_contract, make_provider, provider_names
+from ftkit.registry import check_contract, make_provider, provider_names, unreadable
 from ftkit.testing import MemoryProvider
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-def install(folder: Path, package: str, entry: str, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lays a package of a stranger on the path, as pip would: a module, and metadata with an entry point."""
-    (folder / f"{package}.py").write_text(code)
-    metadata = folder / f"{package}-1.0.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text(f"[ftkit.providers]\n{entry} = {package}:make\n")
-    if str(folder) not in sys.path:
-        monkeypatch.syspath_prepend(str(folder))
 
 
 def test_the_built_in_providers_come_through_entry_points() -> None:
@@ -63,6 +53,45 @@ def test_another_version_of_the_contract_is_refused() -> None:
 
     with pytest.raises(ConfigurationError, match="speaks version 2"):
         check_contract(Future())
+
+
+@pytest.mark.parametrize(
+    ("version", "older"), [(2, "Upgrade ftkit: new_pkg is newer"), (0, "Upgrade new_pkg: ftkit is")]
+)
+def test_it_is_told_which_of_the_two_is_older(
+    version: int, older: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = f"class make:\n    contract = {version}"
+    install(tmp_path, "new_pkg", "new", code, monkeypatch)
+    with pytest.raises(ConfigurationError, match=rf"'new' of the package 'new_pkg' speaks version {version}") as told:
+        make_provider("new", {})
+    assert older in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        ("def make(): raise KeyError('region')", r"'bad_pkg' could not be made: KeyError: 'region'"),
+        ("def make(): raise SystemExit(3)", r"'bad_pkg' could not be made: SystemExit: 3"),
+        ("raise SystemExit(3)", r"'bad_pkg' cannot be loaded: SystemExit: 3"),
+        ("def make(): return 42", r"'bad' of the package 'bad_pkg' is no provider"),
+        ("def make(): return dict", r"dict is a class"),
+    ],
+)
+def test_a_factory_that_breaks_down_is_named(
+    code: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, "bad_pkg", "bad", code, monkeypatch)
+    with pytest.raises(ConfigurationError, match=why):
+        make_provider("bad", {})
+
+
+def test_a_package_with_broken_metadata_disturbs_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path, "torn_pkg", "torn", "", monkeypatch)
+    (tmp_path / "torn_pkg-1.0.dist-info" / "entry_points.txt").write_text("[ftkit.providers]\nno equals sign\n")
+    assert unreadable() == ("torn_pkg",)
+    assert make_provider("memory", {}).name == "memory"
+    assert "torn" not in provider_names()
 
 
 def test_what_a_provider_lacks_is_named() -> None:

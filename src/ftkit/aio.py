@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 from ftkit import provider as abilities
 from ftkit.client import Client
 from ftkit.errors import ConfigurationError
+from ftkit.plugin.secrets import forgetful, forgets_mistakes
 from ftkit.progress import Progress, as_progress
-from ftkit.providers._secrets import forgetful, forgets_mistakes
 from ftkit.waiting import Pace, Watch, WatchAll, look, look_all, to_watch
 
 if TYPE_CHECKING:

@@ -38,9 +38,9 @@ from ftkit.models import (
     TrainingFile,
 )
 from ftkit.once import Once
+from ftkit.plugin.secrets import forgetful, forgets_mistakes
 from ftkit.profiles import Profile, chosen_name, resolve_profile
 from ftkit.progress import Progress, as_progress
-from ftkit.providers._secrets import forgetful, forgets_mistakes
 from ftkit.registry import check_contract, make_provider
 from ftkit.retrying import read
 from ftkit.tearing_down import TearingDown

@@ -31,7 +31,7 @@ from pydantic import Field, ValidationError
 from ftkit.errors import ConfigurationError, UnknownProviderError, looks_secret
 from ftkit.home import config_folder
 from ftkit.methods import Settings, explain, names_secret, near, values_in
-from ftkit.providers._secrets import forgetful
+from ftkit.plugin.secrets import forgetful
 from ftkit.registry import provider_names
 
 if TYPE_CHECKING:

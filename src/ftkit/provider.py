@@ -11,6 +11,7 @@ Rules that every method keeps:
 * An error from a create that proves that nothing was made (a refusal) is any `ProviderError` but
   `ProviderUnavailableError` and `UnclearOutcomeError`. Everything else counts as unclear, and is looked into.
 * An id that the provider does not know is a `NotFoundError`.
+* Making a provider sends nothing: `ftkit providers` makes all of them, to tell what each can do and what it needs.
 * A status that it has never seen maps to `JobStatus.UNKNOWN`, with the vendor's word in `provider_status`.
 """
 
@@ -174,14 +175,28 @@ class Cancels(Protocol):
 
 @runtime_checkable
 class Pauses(Protocol):
-    """Can let a job stand still and take it up again."""
+    """Can let a job stand still and take it up again. A job that has ended stays as it is, whatever is asked of it."""
 
     def pause_job(self, job_id: str) -> FineTuningJob:
-        """Asks a running job to stop at the next point from which it can go on."""
+        """Asks a running job to stop at the next point from which it can go on.
+
+        Returns:
+            The job. It is RUNNING until it has come to that point, and then PAUSED.
+
+        Raises:
+            ConflictError: It has ended, or cannot be paused as it stands.
+        """
         ...
 
     def resume_job(self, job_id: str) -> FineTuningJob:
-        """Lets a paused job go on from where it stood."""
+        """Lets a paused job go on from where it stood, as the same job.
+
+        Returns:
+            The job. It is PAUSED no more, but QUEUED, VALIDATING or RUNNING.
+
+        Raises:
+            ConflictError: It has ended, or cannot be resumed as it stands.
+        """
         ...
 
 
@@ -343,6 +358,19 @@ class EstimatesCost(Protocol):
         ...
 
 
+@runtime_checkable
+class Examines(Protocol):
+    """Looks its own configuration over, for `ftkit doctor`."""
+
+    def examine(self) -> list[Problem]:
+        """Returns what would stop a job, or is good to know (a note), of this account and this machine. It only reads.
+
+        `ftkit doctor` looks at its identity and its list of jobs itself. This is for what only the provider can know: a
+        region without fine-tuning, a role that is missing, a disk that is full.
+        """
+        ...
+
+
 ABILITIES: Mapping[type, str] = {
     FiltersJobs: "look for jobs by their labels",
     Cancels: "cancel jobs",
@@ -362,6 +390,7 @@ ABILITIES: Mapping[type, str] = {
     EstimatesCost: "estimate costs",
     NamesRoles: "name models for roles",
     Settles: "tell how long its list lags",
+    Examines: "look its configuration over",
 }
 """All optional abilities, in the order in which they are told, with what one can do who has them."""
 

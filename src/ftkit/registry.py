@@ -7,39 +7,70 @@ the provider's options as keywords and returns a `Provider`.
 from __future__ import annotations
 
 import inspect
-from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Any
+from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
+from typing import TYPE_CHECKING, Any, cast
 
 from ftkit.errors import ConfigurationError, FtkitError, UnknownProviderError
 from ftkit.methods import near
 from ftkit.provider import CONTRACT, Provider
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 GROUP = "ftkit.providers"
 
 
+def entries() -> tuple[EntryPoint, ...]:
+    """Returns the entry points of all installed providers, sorted by name; one that two packages bring is there twice.
+
+    A package whose metadata cannot be read brings none, and disturbs no other.
+    """
+    try:
+        found: Iterable[EntryPoint] = entry_points(group=GROUP)
+    except Exception:  # noqa: BLE001 - one package's broken metadata; `unreadable` names it
+        found = [entry for package in distributions() for entry in _entries_of(package) or ()]
+    unique = {(entry.name, entry.value, package_of(entry)): entry for entry in found}
+    return tuple(unique[key] for key in sorted(unique))
+
+
+def unreadable() -> tuple[str, ...]:
+    """Returns the names of installed packages whose entry points cannot be read."""
+    return tuple(sorted(package.name for package in distributions() if _entries_of(package) is None))
+
+
 def provider_names() -> tuple[str, ...]:
     """Returns the names of all installed providers, sorted."""
-    return tuple(sorted({entry.name for entry in entry_points(group=GROUP)}))
+    return tuple(dict.fromkeys(entry.name for entry in entries()))
+
+
+def package_of(entry: EntryPoint) -> str:
+    """Returns the name of the package that brings a provider."""
+    return entry.dist.name if entry.dist is not None else entry.module
+
+
+def _entries_of(package: Distribution) -> list[EntryPoint] | None:
+    try:
+        return [entry for entry in package.entry_points if entry.group == GROUP]
+    except Exception:  # noqa: BLE001 - whatever is wrong with its metadata
+        return None
 
 
 def _entry(name: str) -> EntryPoint:
-    found = {(entry.value, _package(entry)): entry for entry in entry_points(group=GROUP, name=name)}
+    found = [entry for entry in entries() if entry.name == name]
     if not found:
         known = provider_names()
         message = f"there is no provider (and no profile) '{name}'{near(name, known)}"
         raise UnknownProviderError(message, hint=f"Installed providers: {', '.join(known) or 'none'}.")
     if len(found) > 1:
-        packages = " and ".join(sorted(package for _, package in found))
-        message = f"two packages bring a provider named '{name}': {packages}"
-        raise ConfigurationError(message, hint="Uninstall one of them; neither is used until then.")
-    return next(iter(found.values()))
+        raise brought_twice(name, found)
+    return found[0]
 
 
-def _package(entry: EntryPoint) -> str:
-    return entry.dist.name if entry.dist is not None else entry.module
+def brought_twice(name: str, found: Iterable[EntryPoint]) -> ConfigurationError:
+    """Returns the error for a provider that several packages bring."""
+    packages = " and ".join(sorted(package_of(entry) for entry in found))
+    message = f"two packages bring a provider named '{name}': {packages}"
+    return ConfigurationError(message, hint="Uninstall one of them; neither is used until then.")
 
 
 def make_provider(name: str, options: Mapping[str, Any]) -> Provider:
@@ -52,25 +83,53 @@ def make_provider(name: str, options: Mapping[str, Any]) -> Provider:
     Raises:
         UnknownProviderError: No installed package brings a provider of that name.
         MissingExtraError: A package that it needs is not installed.
-        ConfigurationError: Two packages bring it, it cannot be loaded, it has no such option, or it does not keep
-            the contract.
+        CredentialsError: It needs a key, and there is none.
+        ConfigurationError: Two packages bring it, it cannot be loaded or made, it has no such option, or it does not
+            keep the contract.
     """
     entry = _entry(name)
+    return check_contract(call_factory(entry, load_factory(entry), options), name, package_of(entry))
+
+
+def load_factory(entry: EntryPoint) -> Callable[..., object]:
+    """Loads what makes a provider.
+
+    Raises:
+        MissingExtraError: A package that it needs is not installed.
+        ConfigurationError: It cannot be loaded, or is nothing that can be called.
+    """
+    name, package = entry.name, package_of(entry)
     try:
         factory = entry.load()
     except FtkitError:
         raise
-    except Exception as error:
-        message = f"the provider '{name}' of the package '{_package(entry)}' cannot be loaded: {error}"
-        raise ConfigurationError(message, hint="Upgrade or uninstall that package.") from error
+    except (Exception, SystemExit) as error:
+        message = f"the provider '{name}' of the package '{package}' cannot be loaded: {_told(error)}"
+        raise ConfigurationError(message, hint=f"pip install --upgrade {package}, or uninstall it.") from error
     if not callable(factory):
-        message = f"the provider '{name}' of the package '{_package(entry)}' brings no factory: {entry.value}"
-        raise ConfigurationError(message, hint="Upgrade or uninstall that package.")
-    return check_contract(_call(name, factory, options), name)
+        message = f"the provider '{name}' of the package '{package}' brings no factory: {entry.value}"
+        raise ConfigurationError(message, hint=f"pip install --upgrade {package}, or uninstall it.")
+    return cast("Callable[..., object]", factory)
 
 
-def _call(name: str, factory: Callable[..., object], options: Mapping[str, Any]) -> object:
-    """Calls a factory, having checked that it knows the options: its own TypeErrors are not ours to explain."""
+def call_factory(entry: EntryPoint, factory: Callable[..., object], options: Mapping[str, Any]) -> object:
+    """Calls a factory, having checked that it knows the options.
+
+    Raises:
+        ConfigurationError: It has no such option, needs one that was not given, or broke down.
+    """
+    name = entry.name
+    _check_options(name, factory, options)
+    try:
+        return factory(**options)
+    except FtkitError:
+        raise
+    except (Exception, SystemExit) as error:
+        message = f"the provider '{name}' of the package '{package_of(entry)}' could not be made: {_told(error)}"
+        raise ConfigurationError(message, hint="See its documentation, or tell its authors.") from error
+
+
+def _check_options(name: str, factory: Callable[..., object], options: Mapping[str, Any]) -> None:
     parameters = inspect.signature(factory).parameters
     if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         for option in options:
@@ -83,11 +142,19 @@ def _call(name: str, factory: Callable[..., object], options: Mapping[str, Any])
     if missing:
         message = f"the provider '{name}' needs {', '.join(missing)}"
         raise ConfigurationError(message, hint=f"Client('{name}', {missing[0]}=...), or in a profile.")
-    return factory(**options)
 
 
-def check_contract(candidate: object, name: str | None = None) -> Provider:
+def _told(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def check_contract(candidate: object, name: str | None = None, package: str | None = None) -> Provider:
     """Returns the provider itself if it keeps the contract of this version of ftkit.
+
+    Args:
+        candidate: What may be a provider.
+        name: The name that it was asked for by, where it was.
+        package: The package that brings it, where one does.
 
     Raises:
         ConfigurationError: It was written for another version, or lacks something.
@@ -95,17 +162,23 @@ def check_contract(candidate: object, name: str | None = None) -> Provider:
     if isinstance(candidate, type):
         message = f"{candidate.__name__} is a class: a provider is an object made of it"
         raise ConfigurationError(message, hint=f"Client({candidate.__name__}(...)).")
-    label = name or type(candidate).__name__
+    label = f"'{name or type(candidate).__name__}'{f' of the package {package!r}' if package else ''}"
     if not hasattr(candidate, "contract"):
-        message = f"'{label}' is no provider"
+        message = f"{label} is no provider: it has no `contract`"
         raise ConfigurationError(message, hint="Give the name of a provider or a profile, or a provider.")
-    version = getattr(candidate, "contract", None)
+    version: object = getattr(candidate, "contract", None)
     if version != CONTRACT:
-        message = f"the provider '{label}' speaks version {version!r} of the contract, this ftkit speaks {CONTRACT}"
-        raise ConfigurationError(message, hint="Upgrade whichever of the two is older.")
+        message = f"the provider {label} speaks version {version!r} of the contract, this ftkit speaks {CONTRACT}"
+        raise ConfigurationError(message, hint=_upgrade(version, package or "the package that brings it"))
     if not isinstance(candidate, Provider):
         wanted = [*Provider.__annotations__, *(n for n, v in vars(Provider).items() if inspect.isfunction(v))]
         missing = [n for n in wanted if not n.startswith("_") and not hasattr(candidate, n)]
-        message = f"the provider '{label}' lacks {', '.join(missing)}"
+        message = f"the provider {label} lacks {', '.join(missing)}"
         raise ConfigurationError(message, hint="See ftkit.provider.Provider for what a provider must have.")
     return candidate
+
+
+def _upgrade(version: object, package: str) -> str:
+    if isinstance(version, int) and version > CONTRACT:
+        return f"Upgrade ftkit: {package} is newer."
+    return f"Upgrade {package}: ftkit is newer."

@@ -18,7 +18,7 @@ from local_witness import FolderWitness, end_all_below, until
 from parrot import HANG, Parrot, streamed
 
 from ftkit import Client, ConfigurationError, FineTuningJob
-from ftkit.providers import _chat_wire
+from ftkit.plugin import chat_wire
 from ftkit.providers._processes import this_process
 from ftkit.providers.autotrain import AutoTrainProvider
 from ftkit.providers.huggingface.guard.ftkit_bearer import TOKEN_VARIABLE, BearerOnly
@@ -190,7 +190,7 @@ def test_asking_a_deployment(
         storm(canary, parrot, calls)
         storm(canary, parrot, {"stream": calls["stream"]}, {"an error in the stream": streamed})
         interrupt(canary, parrot, calls)
-        monkeypatch.setattr(_chat_wire, "_ANSWER_S", 0.1)
+        monkeypatch.setattr(chat_wire, "_ANSWER_S", 0.1)
         storm(canary, parrot, calls, {HANG: HANG})
         canary.below(home)
         canary.below(folder, besides=[folder / "deployments" / "mine" / "token"])

@@ -36,8 +36,8 @@ from ftkit import (
     RateLimitError,
 )
 from ftkit.models import FineTuningJob
+from ftkit.plugin.http_errors import retry_after_s
 from ftkit.progress import NoProgress
-from ftkit.providers._http_errors import retry_after_s
 from ftkit.providers._hub_account import HubAccount
 from ftkit.providers.azure import AzureProvider
 from ftkit.providers.huggingface.endpoints import HubEndpoints

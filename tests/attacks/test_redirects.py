@@ -24,8 +24,8 @@ from wire_vendor import KEY
 import ftkit.providers.autotrain
 from ftkit import FtkitError, ProviderError, ProviderUnavailableError, Supervised
 from ftkit.models import ChatMessage, ChatOptions, Deployment, JobRequest, TrainingFile
+from ftkit.plugin.chat_wire import ChatEndpoint
 from ftkit.providers._azure_deployments import _is_of
-from ftkit.providers._chat_wire import ChatEndpoint
 from ftkit.providers.azure import AzureProvider
 from ftkit.providers.huggingface.remote.provider import JobsHuggingFace
 from ftkit.providers.openai import OpenAIProvider

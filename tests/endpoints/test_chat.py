@@ -18,7 +18,7 @@ from ftkit.errors import (
     ProviderUnavailableError,
 )
 from ftkit.models import ChatMessage, ChatOptions
-from ftkit.providers._chat_wire import ChatEndpoint, chunks_of, reply_of, request_body
+from ftkit.plugin.chat_wire import ChatEndpoint, chunks_of, reply_of, request_body
 
 if TYPE_CHECKING:
     from collections.abc import Generator

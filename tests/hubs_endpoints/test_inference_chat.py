@@ -9,7 +9,7 @@ from hubs.endpoints import BREAK, HANG, RESET, TOKEN, USER, refusal
 
 from ftkit import CredentialsError, NotFoundError, ProviderError, ProviderUnavailableError, RateLimitError
 from ftkit.models import ChatMessage, ChatOptions
-from ftkit.providers import _chat_wire
+from ftkit.plugin import chat_wire
 from ftkit.providers.huggingface import endpoint_chat
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ def test_a_stream_that_breaks_off_gives_what_came_and_is_not_asked_for_again(
 def test_a_silent_endpoint_is_not_waited_for_for_ever(
     ask: Callable[..., str], service: EndpointsStandIn, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_chat_wire, "_ANSWER_S", 0.2)
+    monkeypatch.setattr(chat_wire, "_ANSWER_S", 0.2)
     service.refusing["POST chat"] = [HANG]
     with pytest.raises(ProviderUnavailableError, match="in time"):
         ask(deployment)
@@ -241,7 +241,7 @@ def test_the_token_is_sent_to_no_stranger(
     def never(*_: object, **__: object) -> None:
         raise AssertionError(url)
 
-    monkeypatch.setattr(_chat_wire.ChatEndpoint, "_client", never)
+    monkeypatch.setattr(chat_wire.ChatEndpoint, "_client", never)
     monkeypatch.setattr("httpx2.Client", never)
     service.set("mine", "running", url=url)
     if url:

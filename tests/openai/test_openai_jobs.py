@@ -31,7 +31,7 @@ from ftkit import (
     UnclearOutcomeError,
     UnsupportedError,
 )
-from ftkit.providers._http_errors import plain, retry_after_s
+from ftkit.plugin.http_errors import plain, retry_after_s
 from ftkit.providers._notes import Notes
 from ftkit.providers._openai_wire.line import Line
 from ftkit.providers._openai_wire.uploads import Sender

@@ -37,8 +37,7 @@ from ftkit.errors import (
 )
 from ftkit.methods import Settings
 from ftkit.models import Deployment, DeploymentStatus
-from ftkit.pricing import built_in_prices, known_prices
-from ftkit.providers._http_errors import (
+from ftkit.plugin.http_errors import (
     kind_of,
     origin_of,
     plain,
@@ -46,7 +45,8 @@ from ftkit.providers._http_errors import (
     retry_after_s,
     sent_elsewhere,
 )
-from ftkit.providers._secrets import HoldsKey, borne_by, forget
+from ftkit.plugin.secrets import HoldsKey, borne_by, forget
+from ftkit.pricing import built_in_prices, known_prices
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping

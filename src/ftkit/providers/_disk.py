@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import shutil
 import sys
-import uuid
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
-from ftkit.errors import ProviderError, QuotaError, UnsupportedError
-from ftkit.providers._secrets import masked, surrounding
+from ftkit.errors import ProviderError, UnsupportedError
+from ftkit.plugin.disk import sync
+from ftkit.plugin.secrets import masked, surrounding
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
 _TAIL_LINES = 15
 _TAIL_BYTES = 4000
-_FULL = {errno.ENOSPC, errno.EDQUOT}
 _BAR = re.compile(r"\d+%\|")
 """A progress bar, which says nothing of why something ended."""
 GONE = ".gone-"
@@ -68,26 +66,6 @@ def take(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-@contextmanager
-def landing(target: Path) -> Generator[BinaryIO]:
-    """Opens a file that takes its name when the block ends well, and vanishes when it does not.
-
-    It replaces what has that name. What a link of that name points at is left alone: others may write into the folder,
-    as into /tmp, and could have put it there. For the same reason nobody can guess the name that it has before.
-    """
-    partial = target.with_name(f".ftkit-{uuid.uuid4().hex}.partial")
-    try:
-        with partial.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
-    if sys.platform != "win32":  # there, a folder cannot be opened
-        sync(target.parent)
-
-
 def refuse_links(provider: str, *paths: Path) -> None:
     """Sees that names in a folder of ours are no links. We make none there, and follow none.
 
@@ -128,15 +106,6 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def sync(path: Path) -> None:
-    """Returns when a file, or the names in a folder, would survive a loss of power."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def log_tail(path: Path) -> str:
@@ -181,27 +150,3 @@ def locked(path: Path) -> Generator[None]:
         yield
     finally:
         os.close(handle)
-
-
-@contextmanager
-def disk_errors(provider: str, what: str, folder: Path) -> Generator[None]:
-    """Turns what the file system refuses into an error that says where, and how to mend it.
-
-    Args:
-        provider: Name of the provider.
-        what: What could not be done, such as "the job could not be written".
-        folder: Where.
-
-    Raises:
-        QuotaError: The disk is full.
-        ProviderError: Anything else.
-    """
-    try:
-        yield
-    except OSError as error:
-        message = f"{what} in {folder}: {error.strerror or error}"
-        if error.errno in _FULL:
-            hint = f"Free some space on the disk that holds {folder}; nothing was left there."
-            raise QuotaError(message, provider=provider, hint=hint) from error
-        hint = f"See that {folder} can be written."
-        raise ProviderError(message, provider=provider, hint=hint) from error

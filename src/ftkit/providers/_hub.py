@@ -18,8 +18,8 @@ from ftkit.errors import (
     QuotaError,
     RateLimitError,
 )
-from ftkit.providers._http_errors import kind_of, origin_of, raise_alone, retry_after_s, sent_elsewhere
-from ftkit.providers._secrets import borne_by, forget, masked
+from ftkit.plugin.http_errors import kind_of, origin_of, raise_alone, retry_after_s, sent_elsewhere
+from ftkit.plugin.secrets import borne_by, forget, masked
 from ftkit.retrying import DEADLINE_S
 
 if TYPE_CHECKING:

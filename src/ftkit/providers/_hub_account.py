@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from ftkit.errors import ConfigurationError
-from ftkit.providers._disk import disk_errors, landing
-from ftkit.providers._http_errors import plain
+from ftkit.plugin.disk import disk_errors, landing
+from ftkit.plugin.http_errors import plain
+from ftkit.plugin.secrets import HoldsKey, forgetful, masked
 from ftkit.providers._hub import client_and_token, hub_asked
-from ftkit.providers._secrets import HoldsKey, forgetful, masked
 from ftkit.retrying import read
 
 if TYPE_CHECKING:

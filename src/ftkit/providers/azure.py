@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import time
@@ -16,12 +15,13 @@ from ftkit.errors import ConfigurationError, CredentialsError, MissingExtraError
 from ftkit.lifecycles import announced
 from ftkit.methods import Settings, Supervised
 from ftkit.models import Checkpoint, Deployment, FineTuningJob, Lifecycle, Problem
-from ftkit.providers._http_errors import plain
+from ftkit.plugin import model_of, option_problems, seed_of, the_one
+from ftkit.plugin.http_errors import plain
+from ftkit.plugin.secrets import forgetful, url_shown
 from ftkit.providers._openai_wire import Line, OpenAIWire
 from ftkit.providers._openai_wire.bodies import method_body
 from ftkit.providers._openai_wire.limits import problems_of
 from ftkit.providers._openai_wire.opening import opened
-from ftkit.providers._secrets import forgetful, url_shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -49,7 +49,6 @@ _VARIABLES = {
 _VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-preview)?")
 _PART = re.compile(r"[\w().-]*[\w()-]")
 """A part of an address at the control plane, where a name of dots alone would lead to the part above."""
-_SEEDS = 2**31 - 1
 _SERVABLE_PAUSE_S = 10.0
 
 
@@ -145,7 +144,7 @@ class AzureProvider(OpenAIWire):
             message = "Azure's dated dialect keeps no metadata."
             fix = "Leave it out, or leave out api_version: the v1 dialect keeps it."
             found.append(Problem(code="unsupported-field", field="metadata", message=message, fix=fix))
-        return [*found, *self._option_problems(request), *self._told_of(request)]
+        return [*found, *option_problems(self.Options, request.provider_options), *self._told_of(request)]
 
     def find_job(self, key: str, request: JobRequest, since: datetime) -> FineTuningJob | None:
         """Knows a job by its key where Azure keeps it, else by all that was asked for.
@@ -159,7 +158,7 @@ class AzureProvider(OpenAIWire):
             for job in self._made_since(since)
             if job.key == key or (job.key is None and _is_it(job, request, wanted))
         ]
-        return self._the_one(found, key)
+        return the_one(found, key, self.name)
 
     def lifecycle(self, model: str) -> Lifecycle | None:
         """Returns until when a model can be tuned and asked, as was announced.
@@ -176,7 +175,7 @@ class AzureProvider(OpenAIWire):
         from ftkit.providers._azure_deployments import DeployOptions
 
         checked = DeployOptions(**options)
-        return self._account.put(name, *self._model_of(target), checked)
+        return self._account.put(name, *model_of(target, self.name), checked)
 
     def get_deployment(self, name: str) -> Deployment:
         """Reads a deployment."""
@@ -298,7 +297,7 @@ class AzureProvider(OpenAIWire):
 
     def _order(self, request: JobRequest, key: str) -> dict[str, Any]:
         asked = {**super()._order(request, key)}
-        asked.setdefault("seed", _seed_of(key))
+        asked.setdefault("seed", seed_of(key))
         if not self._is_v1:
             asked.pop("metadata")
         if not self._is_v1 and isinstance(request.method, Supervised):
@@ -375,11 +374,6 @@ def _token_provider(credential: TokenCredential | None, scope: str) -> Any:  # n
 
 def _resource(endpoint: str) -> str:
     return (urlsplit(endpoint).hostname or "").partition(".")[0]
-
-
-def _seed_of(key: str) -> int:
-    """Returns the seed that a request without one is sent with: it comes from the key."""
-    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) % _SEEDS
 
 
 def _is_it(job: FineTuningJob, request: JobRequest, wanted: Mapping[str, Any]) -> bool:

@@ -15,12 +15,13 @@ from pydantic import Field, SecretStr, ValidationError
 from ftkit.errors import ConfigurationError, CredentialsError, NotFoundError
 from ftkit.lifecycles import announced, with_shutdown
 from ftkit.methods import Settings
+from ftkit.plugin import model_of, no_options, option_problems
+from ftkit.plugin.secrets import forgetful, url_shown
 from ftkit.providers._openai_wire import Line, OpenAIWire
 from ftkit.providers._openai_wire.aliases import Aliases
 from ftkit.providers._openai_wire.bodies import Body, JobBody, ModelBody
 from ftkit.providers._openai_wire.limits import problems_of
 from ftkit.providers._openai_wire.opening import opened
-from ftkit.providers._secrets import forgetful, url_shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -121,7 +122,7 @@ class OpenAIProvider(OpenAIWire):
     def problems(self, request: JobRequest) -> list[Problem]:
         """Says what OpenAI is certain to refuse, and warns of what is about to end."""
         found = list(problems_of(request, suffix=_SUFFIX, suffix_rule="Use 1 to 64 characters."))
-        return [*found, *self._option_problems(request), *self._told_of(request)]
+        return [*found, *option_problems(self.Options, request.provider_options), *self._told_of(request)]
 
     # -- abilities -----------------------------------------------------------------------------------------------
 
@@ -150,9 +151,8 @@ class OpenAIProvider(OpenAIWire):
 
     def deploy(self, target: FineTuningJob | Checkpoint | str, name: str, options: Mapping[str, Any]) -> Deployment:
         """Gives a model a name, and returns at once: OpenAI's models can be asked as they are."""
-        if options:
-            raise ConfigurationError(f"it has no option '{next(iter(options))}' for a deployment", hint="It has none.")
-        model, source = self._model_of(target)
+        no_options(options)
+        model, source = model_of(target, self.name)
         if isinstance(target, str):  # that of a job is there; what a user wrote may be none
             self._line.ask(ModelBody, self._line.client.models.with_raw_response.retrieve, self._known_model(model))
         return self._aliases.put(name, model, source)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, SecretStr
 
 from ftkit.datasets.rulebook import RuleBook
 from ftkit.errors import (
@@ -22,11 +22,8 @@ from ftkit.errors import (
     NotFoundError,
     ProviderError,
     ProviderUnavailableError,
-    QuotaError,
-    RateLimitError,
-    UnclearOutcomeError,
 )
-from ftkit.methods import DPO, Method, Supervised, explain, parse_method
+from ftkit.methods import DPO, Method, Supervised, parse_method
 from ftkit.models import (
     ChatReply,
     Checkpoint,
@@ -39,7 +36,7 @@ from ftkit.models import (
     Problem,
     TrainingFile,
 )
-from ftkit.providers._secrets import forgetful
+from ftkit.plugin import error_of, forgetful, model_of, no_options, problems_of, the_one
 from ftkit.testing.vendor import (
     MemoryVendor,
     VendorDeployment,
@@ -72,14 +69,7 @@ _RULES = RuleBook(
 )
 """What it asks of data: a row for everything, and one for what differs from it."""
 
-_REFUSALS: Mapping[int, type[ProviderError]] = {
-    402: QuotaError,
-    404: NotFoundError,
-    409: ConflictError,
-    429: RateLimitError,
-}
 _UNAUTHORIZED = 401
-_SERVER_ERROR = 500
 _PAGE = 50
 _MARK = "--"
 
@@ -146,19 +136,10 @@ class MemoryProvider:
 
     def problems(self, request: JobRequest) -> list[Problem]:
         """Refuses methods and options that it does not have, and labels, for which the vendor has no room."""
-        found: list[Problem] = []
-        if type(request.method) not in self.methods:
-            message = f"it has no method '{request.method.type}'."
-            found.append(Problem(code="unsupported-method", field="method", message=message))
-        if request.metadata:
-            message = "the vendor keeps no metadata."
-            found.append(Problem(code="unsupported-field", field="metadata", message=message, fix="Leave it out."))
-        try:
-            self.Options(**request.provider_options)
-        except ValidationError as error:
-            message = explain(self.Options, error, "option")
-            found.append(Problem(code="bad-option", field="provider_options", message=message))
-        return found
+        hyperparameters = {method: [*method.model_fields] for method in self.methods}
+        return problems_of(
+            request, methods=hyperparameters, fields=("validation_file", "suffix", "seed"), options=self.Options
+        )
 
     def upload(self, path: Path, key: str) -> TrainingFile:
         """Sends a file under a name that begins with the key, and looks there first: a job is known by its files."""
@@ -180,11 +161,7 @@ class MemoryProvider:
         wanted = _order(request)
         with self._asking():
             found = [self._job(job) for job in self._walk_jobs(since) if job.order == wanted]
-        if len(found) > 1:
-            message = f"{len(found)} jobs were ordered alike, and the vendor keeps no key that tells them apart"
-            candidates = [job.id for job in found]
-            raise UnclearOutcomeError(message, provider=self.name, key=key, candidates=candidates)
-        return found[0] if found else None
+        return the_one(found, key, self.name)
 
     def get_job(self, job_id: str) -> FineTuningJob:
         """Reads a job."""
@@ -244,10 +221,8 @@ class MemoryProvider:
 
     def deploy(self, target: FineTuningJob | Checkpoint | str, name: str, options: Mapping[str, Any]) -> Deployment:
         """Serves a model; where the name is taken, it says by what."""
-        if options:
-            message = f"it has no option '{next(iter(options))}' for a deployment"
-            raise ConfigurationError(message, hint="It has none at all.")
-        model = self._model(target)
+        no_options(options)
+        model, _ = model_of(target, self.name)
         try:
             with self._asking():
                 return self._deployment(self.vendor.create_deployment(name, model))
@@ -294,11 +269,10 @@ class MemoryProvider:
             raise self._translated(error) from error
 
     def _translated(self, error: VendorError) -> ProviderError | CredentialsError:
-        if error.status == _UNAUTHORIZED:
-            return CredentialsError(f"{self.name}: {error.message}", hint="Give the vendor's key as api_key=...")
-        silent = error.status is None or error.status >= _SERVER_ERROR
-        kind = ProviderUnavailableError if silent else _REFUSALS.get(error.status or 0, ProviderError)
-        return kind(error.message, provider=self.name, request_id=error.request_id, status_code=error.status)
+        if error.status is None:  # the line was cut
+            return ProviderUnavailableError(error.message, provider=self.name)
+        hint = "Give the vendor's key as api_key=..." if error.status == _UNAUTHORIZED else None
+        return error_of(error.status, error.message, provider=self.name, request_id=error.request_id, hint=hint)
 
     def _job(self, job: VendorJob) -> FineTuningJob:
         return FineTuningJob(
@@ -340,14 +314,6 @@ class MemoryProvider:
             source=deployment.model,
             created_at=deployment.created_at,
         )
-
-    def _model(self, target: FineTuningJob | Checkpoint | str) -> str:
-        if isinstance(target, str):
-            return target
-        model = target.model if isinstance(target, Checkpoint) else target.fine_tuned_model
-        if model is None:
-            raise ConflictError(f"the job {target.id} has no tuned model", provider=self.name, hint="Wait for it.")
-        return model
 
     def _walk_jobs(self, since: datetime) -> Iterator[VendorJob]:
         """Yields the jobs from the newest back to the moment `since`."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 
+from ftkit.methods import Method
 from ftkit.provider import ABILITIES, abilities
 
 if TYPE_CHECKING:
@@ -12,19 +14,57 @@ if TYPE_CHECKING:
     from ftkit.provider import Provider
 
 
-def abilities_table(providers: Iterable[Provider]) -> str:
-    """Returns a Markdown table: a row for each method and ability, a column for each provider."""
-    columns = list(providers)
-    methods = [{str(method.model_fields["type"].default) for method in p.methods} for p in columns]
-    names = [abilities(p) for p in columns]
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a provider can do, by name: all of it can be sent to another process.
+
+    Attributes:
+        name: The head of its column.
+        methods: The types of its fine-tuning methods.
+        abilities: The optional abilities that it has.
+        doubted: Those of them of which a check is expected to fail.
+    """
+
+    name: str
+    methods: frozenset[str]
+    abilities: frozenset[str]
+    doubted: frozenset[str] = frozenset()
+
+
+def capabilities(provider: Provider) -> Capabilities:
+    """Returns what a provider can do. One that breaks the contract is told as far as it can be."""
+    told = cast("object", getattr(provider, "methods", ()))
+    methods = cast("Iterable[object]", told if isinstance(told, frozenset | set | list | tuple) else ())
+    types = {_type_of(each) for each in methods if isinstance(each, type) and issubclass(each, Method)}
+    name = str(getattr(provider, "name", type(provider).__name__))
+    return Capabilities(name, frozenset(types), abilities(provider))
+
+
+def abilities_table(providers: Iterable[Provider | Capabilities]) -> str:
+    r"""Returns a Markdown table: a row for each method and ability, a column for each provider.
+
+    "yes \*" stands where a provider has the ability, and a check of it is expected to fail.
+    """
+    columns = [each if isinstance(each, Capabilities) else capabilities(each) for each in providers]
+    methods = [column.methods for column in columns]
     rows = [
-        ["", *(p.name for p in columns)],
+        ["", *(column.name for column in columns)],
         ["---", *(":-:" for _ in columns)],
-        *(_marks(f"method `{method}`", method, methods) for method in sorted(set[str]().union(*methods))),
-        *(_marks(f"`{ability.__name__}`", ability.__name__, names) for ability in ABILITIES),
+        *(_marks(f"method `{method}`", method, methods) for method in sorted(frozenset[str]().union(*methods))),
+        *(_ability(ability.__name__, columns) for ability in ABILITIES),
     ]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
-def _marks(head: str, wanted: str, columns: Sequence[set[str] | frozenset[str]]) -> list[str]:
+def _ability(name: str, columns: Sequence[Capabilities]) -> list[str]:
+    head, *marks = _marks(f"`{name}`", name, [column.abilities for column in columns])
+    doubted = [name in column.doubted and mark == "yes" for column, mark in zip(columns, marks, strict=True)]
+    return [head, *(f"{mark} \\*" if doubt else mark for mark, doubt in zip(marks, doubted, strict=True))]
+
+
+def _marks(head: str, wanted: str, columns: Sequence[frozenset[str]]) -> list[str]:
     return [head, *("yes" if wanted in column else "-" for column in columns)]
+
+
+def _type_of(method: type[Method]) -> str:
+    return str(method.model_fields["type"].default)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftkit.errors import ConfigurationError
-from ftkit.methods import near
 from ftkit.models import Problem
+from ftkit.plugin.checking import hyperparameter_problems
 from ftkit.providers._local_jobs.names import SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from ftkit.methods import Method, Settings
+    from ftkit.methods import Method
     from ftkit.models import JobRequest
 
 HYPERPARAMETERS = ("n_epochs", "batch_size", "learning_rate", "learning_rate_multiplier", "lora")
@@ -33,12 +32,8 @@ def of_hyperparameters(method: Method, known: Collection[str], who: str) -> Iter
         known: The hyperparameters that are there.
         who: What has them, for the message.
     """
+    yield from hyperparameter_problems(method, known, who)
     given = method.hyperparameters()
-    for name in given:
-        if name not in known:
-            message = f"{who} has no hyperparameter '{name}'{near(name, known) or '.'}"
-            fix = f"It has: {', '.join(known)}."
-            yield Problem(code="unknown-hyperparameter", field=f"method.{name}", message=message, fix=fix)
     if "learning_rate" in given and given.get("learning_rate_multiplier", "auto") != "auto":
         message = "learning_rate and learning_rate_multiplier say two different things."
         field, fix = "method.learning_rate_multiplier", "Leave one of them out."
@@ -50,12 +45,3 @@ def of_suffix(request: JobRequest) -> Iterator[Problem]:
     if request.suffix is not None and not SUFFIX.fullmatch(request.suffix):
         fix = "Use 1 to 64 letters, digits, '.', '_' and '-'."
         yield Problem(code="bad-suffix", field="suffix", message=f"'{request.suffix}' cannot be a suffix.", fix=fix)
-
-
-def of_options(request: JobRequest, options: type[Settings]) -> Iterator[Problem]:
-    """Yields what is wrong with the provider's own options, one by one."""
-    try:
-        options(**request.provider_options)
-    except ConfigurationError as error:
-        for line in str(error).splitlines():
-            yield Problem(code="bad-option", field="provider_options", message=line, fix="Mend it, or leave it out.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from contextlib import suppress
 from decimal import Decimal
 from functools import cached_property
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ftkit.errors import ConfigurationError, ConflictError, NotFoundError
 from ftkit.home import LOCAL_SLOTS, state_folder
-from ftkit.models import Checkpoint, Estimate, FineTuningJob, JobStatus, Metrics
+from ftkit.models import Checkpoint, Estimate, FineTuningJob, JobStatus, Metrics, Problem, Severity
 from ftkit.providers._disk import refuse_links_in
 from ftkit.providers._local_jobs.files import KeepsFiles, LocalFiles
 from ftkit.providers._local_jobs.folder import JOB_ID
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
         TrainingFile,
     )
     from ftkit.providers._local_endpoints import LocalEndpoints
+
+_ROOM = 2_000_000_000
+"""Bytes below which a disk is told to be nearly full: a small model, its optimizer and a checkpoint."""
 
 
 class LocalProvider(KeepsFiles):
@@ -86,6 +90,16 @@ class LocalProvider(KeepsFiles):
     def list_jobs(self, after: str | None, limit: int) -> Page[FineTuningJob]:
         """Lists jobs, newest first."""
         return self._jobs.list_jobs(after, limit)
+
+    def examine(self) -> list[Problem]:
+        """Tells where jobs lie, and whether there is room for another."""
+        there = next(place for place in (self._folder, *self._folder.parents) if place.is_dir())
+        free = shutil.disk_usage(there).free
+        if free < _ROOM:
+            message, fix = f"{self._folder} has {free:,} bytes left.", "A model and its checkpoints need gigabytes."
+            return [Problem(severity=Severity.WARNING, code="no-room", field="jobs_folder", message=message, fix=fix)]
+        message = f"jobs lie in {self._folder}, which has room for {free / 1e9:,.0f} GB."
+        return [Problem(severity=Severity.NOTE, code="jobs-folder", field="jobs_folder", message=message)]
 
     # -- around a job --------------------------------------------------------------------------------------------
 

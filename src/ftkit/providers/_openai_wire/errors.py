@@ -16,8 +16,8 @@ from ftkit.errors import (
     QuotaError,
     RateLimitError,
 )
-from ftkit.providers._http_errors import kind_of, raise_alone, retry_after_s, sent_elsewhere
-from ftkit.providers._secrets import borne_by, forget, masked
+from ftkit.plugin.http_errors import kind_of, raise_alone, retry_after_s, sent_elsewhere
+from ftkit.plugin.secrets import borne_by, forget, masked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

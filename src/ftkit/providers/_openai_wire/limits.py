@@ -6,8 +6,9 @@ import re
 from typing import TYPE_CHECKING
 
 from ftkit.datasets.rulebook import built_in
-from ftkit.methods import DPO, Method, Reinforcement, Supervised, near, values_in
+from ftkit.methods import DPO, Method, Reinforcement, Supervised, values_in
 from ftkit.models import Problem, Severity
+from ftkit.plugin import hyperparameter_problems
 from ftkit.provider import unsupported_method
 from ftkit.providers._openai_wire.bodies import known_hyperparameters
 from ftkit.providers._openai_wire.graders import grader_problems
@@ -65,13 +66,9 @@ def problems_of(request: JobRequest, *, suffix: re.Pattern[str], suffix_rule: st
 
 
 def _hyperparameters(method: Method) -> Iterator[Problem]:
-    known = known_hyperparameters(method)
+    yield from hyperparameter_problems(method, known_hyperparameters(method), f"the method '{method.type}'")
     for name, value in method.hyperparameters().items():
-        if name not in known:
-            message = f"the method '{method.type}' has no hyperparameter '{name}' here{near(name, known) or '.'}"
-            fix = f"It has: {', '.join(known)}."
-            yield _problem("unknown-hyperparameter", f"method.{name}", message, fix)
-        elif name in _MOST and isinstance(value, int | float) and value > _MOST[name]:
+        if name in _MOST and isinstance(value, int | float) and value > _MOST[name]:
             message = f"{name} is at most {_MOST[name]} (got {value})."
             yield _problem("bad-hyperparameter", f"method.{name}", message, "Choose a smaller one.")
 

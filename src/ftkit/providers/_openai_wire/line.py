@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import ValidationError
 
 from ftkit.errors import ConfigurationError, CredentialsError, ProviderUnavailableError
-from ftkit.providers._http_errors import plain
+from ftkit.plugin.http_errors import plain
+from ftkit.plugin.secrets import HoldsKey, borne_by, masked, url_shown
 from ftkit.providers._openai_wire.bodies import Body, ListBody
 from ftkit.providers._openai_wire.errors import translated
-from ftkit.providers._secrets import HoldsKey, borne_by, masked, url_shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

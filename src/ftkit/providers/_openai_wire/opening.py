@@ -9,8 +9,8 @@ import httpx2
 import openai
 
 from ftkit.errors import ConfigurationError, CredentialsError
-from ftkit.providers._http_errors import plain
-from ftkit.providers._secrets import split_address
+from ftkit.plugin.http_errors import plain
+from ftkit.plugin.secrets import split_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable

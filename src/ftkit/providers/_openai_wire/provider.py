@@ -17,12 +17,11 @@ from ftkit.errors import (
     NotFoundError,
     ProviderError,
     ProviderUnavailableError,
-    UnclearOutcomeError,
 )
 from ftkit.home import state_folder
-from ftkit.models import Checkpoint, FineTuningJob, Page, Problem
-from ftkit.providers import _chat_wire
-from ftkit.providers._disk import disk_errors, landing
+from ftkit.models import Checkpoint, FineTuningJob, Page
+from ftkit.plugin import chat_wire, known_id, the_one
+from ftkit.plugin.disk import disk_errors, landing
 from ftkit.providers._notes import Notes
 from ftkit.providers._openai_wire.accounts import Accounts
 from ftkit.providers._openai_wire.bodies import (
@@ -62,7 +61,6 @@ if TYPE_CHECKING:
         TrainingFile,
     )
 
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,199}")
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,399}")
 _REFUSED = (400, 409)
 
@@ -110,7 +108,7 @@ class OpenAIWire(TellsCosts):
         """Knows a job by the key among its metadata."""
         del request
         found = [job for job in self._made_since(since, metadata={KEY_LABEL: key}) if job.key == key]
-        return self._the_one(found, key)
+        return the_one(found, key, self.name)
 
     def get_job(self, job_id: str) -> FineTuningJob:
         """Reads a job."""
@@ -210,7 +208,7 @@ class OpenAIWire(TellsCosts):
         body = self._question(deployment, messages, options)
         response = self._line.send(self._line.client.chat.completions.with_raw_response.create, **body)
         try:
-            return _chat_wire.reply_of(response.json())
+            return chat_wire.reply_of(response.json())
         except (ValueError, KeyError, IndexError, TypeError):
             message = f"what it sent is no answer: {self._line.hide(self._line.told(response))[:200]!r}"
             request_id = self._line.request_id(response)
@@ -225,7 +223,7 @@ class OpenAIWire(TellsCosts):
         asked = {"stream": True, "stream_options": {"include_usage": True}}
         with self._line.errors(), create(**body, **asked) as stream:
             piece = None
-            for piece in _chat_wire.chunks_of(map(self._event_of_chat, stream)):
+            for piece in chat_wire.chunks_of(map(self._event_of_chat, stream)):
                 yield piece
             if piece is None or piece.finish_reason is None:  # the package takes it for the end, with or without [DONE]
                 raise ProviderUnavailableError("the answer broke off", provider=self.name)
@@ -256,27 +254,6 @@ class OpenAIWire(TellsCosts):
     def _sender(self) -> Sender:
         return Sender(self._line, self.name, self._notes("uploads"), self._processing_s)
 
-    def _option_problems(self, request: JobRequest) -> list[Problem]:
-        try:
-            self.Options(**request.provider_options)
-        except ConfigurationError as error:
-            fix, lines = "Mend it, or leave it out.", str(error).splitlines()
-            return [Problem(code="bad-option", field="provider_options", message=line, fix=fix) for line in lines]
-        return []
-
-    def _model_of(self, target: FineTuningJob | Checkpoint | str) -> tuple[str, str]:
-        """Returns the name of the model that is to be deployed, and what it comes from.
-
-        Raises:
-            ConflictError: The job has none.
-        """
-        if isinstance(target, str):
-            return target, target
-        model = target.model if isinstance(target, Checkpoint) else target.fine_tuned_model
-        if model is None:
-            raise ConflictError(f"the job {target.id} has no tuned model", provider=self.name, hint="Wait for it.")
-        return model, target.id
-
     def _order(self, request: JobRequest, key: str) -> dict[str, Any]:
         """Writes a request in the service's words."""
         asked = {
@@ -293,7 +270,7 @@ class OpenAIWire(TellsCosts):
     def _question(
         self, deployment: Deployment, messages: Sequence[ChatMessage], options: ChatOptions
     ) -> dict[str, Any]:
-        body = _chat_wire.request_body(deployment.model, messages, options)
+        body = chat_wire.request_body(deployment.model, messages, options)
         if "max_tokens" in body:  # the older name, which reasoning models refuse
             body["max_completion_tokens"] = body.pop("max_tokens")
         extra = {name: body.pop(name) for name in options.extra}
@@ -318,12 +295,6 @@ class OpenAIWire(TellsCosts):
             if body.created_at is not None and body.created_at < int(since.timestamp()):
                 return
             yield self._job(body)
-
-    def _the_one(self, found: list[FineTuningJob], key: str) -> FineTuningJob | None:
-        if len(found) > 1:
-            message = f"{len(found)} jobs could be it"
-            raise UnclearOutcomeError(message, provider=self.name, key=key, candidates=[job.id for job in found])
-        return found[0] if found else None
 
     def _events_since(self, job_id: str, after: str | None) -> list[JobEvent]:
         events: list[JobEvent] = []
@@ -352,9 +323,7 @@ class OpenAIWire(TellsCosts):
 
     def _known(self, noun: str, given: str) -> str:
         """Returns an id that may be one; what cannot be is not asked for."""
-        if not _ID.fullmatch(given):
-            raise NotFoundError(f"there is no {noun} {given[:80]!r}", provider=self.name)
-        return given
+        return known_id(given, noun, self.name)
 
     def _known_model(self, given: str) -> str:
         """Returns the name of a model that may be one; what cannot be is not asked for."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ftkit.errors import ConflictError, NotFoundError, UnsupportedError
 from ftkit.methods import Reward
+from ftkit.models import Problem, Severity
 from ftkit.providers._disk import remove_tree
 from ftkit.providers._local_jobs.names import MODEL, TRAINING
 from ftkit.providers._local_jobs.provider import LocalProvider
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from ftkit.methods import Method
-    from ftkit.models import DatasetRules, FineTuningJob, JobRequest, Problem, TrainingFile
+    from ftkit.models import DatasetRules, FineTuningJob, JobRequest, TrainingFile
 
 _TRAINER = (sys.executable, "-P", "-m", "ftkit.providers.autotrain.train")  # -P: no module of the user's folder
 
@@ -68,6 +69,14 @@ class AutoTrainProvider(LocalProvider):
     def problems(self, request: JobRequest) -> list[Problem]:
         """Says what AutoTrain cannot train, and what it passes over, without asking anybody."""
         return list(problems_of(request))
+
+    def examine(self) -> list[Problem]:
+        """Tells what is in AutoTrain's environment; that it is not there, or would not do, is a ConfigurationError."""
+        own = environment.own()
+        found = own.required(self._python)
+        versions = ", ".join(f"{name} {version}" for name, version in own.check(found).items())
+        message, place = f"{found.python}: {versions}.", "environment"
+        return [*super().examine(), Problem(severity=Severity.NOTE, code="packages", field=place, message=message)]
 
     def upload(self, path: Path, key: str) -> TrainingFile:
         """Takes a copy of a file.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ftkit.methods import DPO, Method, Supervised
 from ftkit.models import Problem, Severity
+from ftkit.plugin import option_problems
 from ftkit.provider import unsupported_method
 from ftkit.providers._local_jobs import checks
 from ftkit.providers.autotrain.options import AutoTrainOptions
@@ -34,7 +35,7 @@ def problems_of(request: JobRequest) -> Iterator[Problem]:
         message = "AutoTrain's trainers for language models pass over validation data: nothing is measured on it."
         fix = "Ask the tuned model yourself, or train with Client('huggingface')."
         yield Problem(severity=Severity.WARNING, code="not-used", field="validation_file", message=message, fix=fix)
-    wrong = list(checks.of_options(request, AutoTrainOptions))
+    wrong = option_problems(AutoTrainOptions, request.provider_options)
     yield from wrong or _of_options(request, AutoTrainOptions(**request.provider_options))
 
 

@@ -24,7 +24,7 @@ from ftkit.errors import (
 from ftkit.home import state_folder
 from ftkit.methods import near
 from ftkit.models import DatasetRules, Estimate, FineTuningJob, Page
-from ftkit.providers._asked import asked_of
+from ftkit.plugin.asked import asked_of
 from ftkit.providers._hub_account import HubAccount
 from ftkit.providers._local_jobs.files import KeepsFiles, LocalFiles
 from ftkit.providers._notes import Notes
@@ -160,8 +160,9 @@ class AutoTrainSpaces(KeepsFiles):
         """Asks for the Space of a key, by its name."""
         del since
         project = project_of(key)
-        space = self._hub.space(project)
-        if space is None:
+        try:
+            space = self._hub.space(project)
+        except NotFoundError:
             return None
         job = self._jobs.job(space, with_log=True)
         return job if job.key is not None else job.model_copy(update={**asked_of(request), "key": key})
@@ -272,10 +273,12 @@ class AutoTrainSpaces(KeepsFiles):
         )
 
     def _space(self, job_id: str) -> Space:
-        space = self._hub.space(job_id) if _JOB_ID.fullmatch(job_id) else None
-        if space is None:
+        if not _JOB_ID.fullmatch(job_id):
             raise _no_job(job_id)
-        return space
+        try:
+            return self._hub.space(job_id)
+        except NotFoundError as error:
+            raise _no_job(job_id, error) from None
 
 
 def project_of(key: str) -> str:
@@ -283,5 +286,9 @@ def project_of(key: str) -> str:
     return f"ftkit-{hashlib.sha256(key.encode()).hexdigest()[:24]}"
 
 
-def _no_job(job_id: str) -> NotFoundError:
-    return NotFoundError(f"there is no job {job_id[:80]!r}", provider=NAME)
+def _no_job(job_id: str, told: NotFoundError | None = None) -> NotFoundError:
+    message = f"there is no job {job_id[:80]!r}"
+    if told is None:
+        return NotFoundError(message, provider=NAME)
+    message = f"{message}: {told.args[0]}"
+    return NotFoundError(message, provider=NAME, request_id=told.request_id, status_code=told.status_code)

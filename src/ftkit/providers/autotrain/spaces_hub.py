@@ -94,15 +94,16 @@ class SpacesHub:
 
     # -- Spaces --------------------------------------------------------------------------------------------------
 
-    def space(self, project: str) -> Space | None:
-        """Reads a Space; None if the Hub says that it is not there."""
+    def space(self, project: str) -> Space:
+        """Reads a Space.
+
+        Raises:
+            NotFoundError: The Hub says that it is not there.
+        """
         name = self.space_id(project)
-        try:
-            with self._account.asked():
-                runtime = self._api.get_space_runtime(name)
-                return _space(project, self._api.space_info(name, expand=["createdAt"]), runtime)
-        except NotFoundError:
-            return None
+        with self._account.asked():
+            runtime = self._api.get_space_runtime(name)
+            return _space(project, self._api.space_info(name, expand=["createdAt"]), runtime)
 
     def spaces(self) -> list[Space]:
         """Lists our Spaces, newest first."""

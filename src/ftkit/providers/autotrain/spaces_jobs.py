@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from ftkit.errors import FtkitError
 from ftkit.models import FineTuningJob, JobRequest, JobStatus
-from ftkit.providers._asked import asked_of
+from ftkit.plugin.asked import asked_of
 from ftkit.providers.autotrain.backends import NAME
 from ftkit.providers.autotrain.spaces_log import events_of, last_error
 

@@ -155,7 +155,8 @@ class Told:
                 return False
             raise self._refused(why)
         message = f"the Space may be there, and may lack what it needs: {why}"
-        raise ProviderUnavailableError(message, provider=NAME, request_id=self.failed.get("request_id"))
+        request_id = self.failed.get("request_id")
+        raise ProviderUnavailableError(message, provider=NAME, request_id=request_id, status_code=status or None)
 
     def _before(self, why: str) -> FtkitError:
         """Returns the error of what failed before a Space was asked for."""

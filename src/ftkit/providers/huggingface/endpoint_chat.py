@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from ftkit.errors import CredentialsError, ProviderError, ProviderUnavailableError, RateLimitError
-from ftkit.providers._chat_wire import ChatEndpoint
-from ftkit.providers._http_errors import plain, raise_alone
+from ftkit.plugin.chat_wire import ChatEndpoint
+from ftkit.plugin.http_errors import plain, raise_alone
+from ftkit.plugin.secrets import HoldsKey
 from ftkit.providers._hub import TOKEN_HINT
-from ftkit.providers._secrets import HoldsKey
 from ftkit.providers.huggingface.endpoint_reading import FAILED, PAUSED, RUNNING
 
 if TYPE_CHECKING:

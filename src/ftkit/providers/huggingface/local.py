@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ftkit.errors import ConflictError, NotFoundError
-from ftkit.models import FineTuningJob, JobStatus, Problem
+from ftkit.errors import ConfigurationError, ConflictError, NotFoundError
+from ftkit.models import FineTuningJob, JobStatus, Problem, Severity
 from ftkit.providers._disk import remove_tree
 from ftkit.providers._local_jobs.names import ADAPTER, MODEL, TRAINING, VALIDATION, model_name
 from ftkit.providers._local_jobs.provider import LocalProvider
@@ -15,6 +16,7 @@ from ftkit.providers.huggingface import checkpoints
 from ftkit.providers.huggingface.kinds import NAME, TunesOpenWeights
 from ftkit.providers.huggingface.problems import problems_of
 from ftkit.providers.huggingface.resolve import absolute
+from ftkit.providers.huggingface.vllm import gpu
 
 if TYPE_CHECKING:
     import os
@@ -54,6 +56,15 @@ class LocalHuggingFace(TunesOpenWeights, LocalProvider):
             message = "the package deepspeed is not installed."
             found.append(Problem(code="missing-package", field=field, message=message, fix=fix))
         return found
+
+    def examine(self) -> list[Problem]:
+        """Tells what trains here, and whether there is room for it."""
+        try:
+            message = f"{gpu()} trains, with torch {version('torch')}."
+        except ConfigurationError as error:
+            message = f"the CPU trains, with torch {version('torch')}: {error.message}."
+        told = Problem(severity=Severity.NOTE, code="trains-on", field="hardware", message=message)
+        return [*super().examine(), told]
 
     def create_job(self, request: JobRequest, key: str) -> FineTuningJob:
         """Makes a job and starts it. The job that a key has already is returned as it is."""

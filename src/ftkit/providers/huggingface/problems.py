@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit.methods import DPO
 from ftkit.models import Problem, Severity
+from ftkit.plugin import option_problems
 from ftkit.provider import unsupported_method
 from ftkit.providers._local_jobs import checks
 from ftkit.providers.huggingface.options import LocalOptions
@@ -37,7 +38,7 @@ def _problems(request: JobRequest, methods: frozenset[type[Method]]) -> Iterator
     known = (*checks.HYPERPARAMETERS, *(["beta"] if isinstance(request.method, DPO) else []))
     yield from checks.of_hyperparameters(request.method, known, "local training")
     yield from checks.of_suffix(request)
-    wrong = list(checks.of_options(request, LocalOptions))
+    wrong = option_problems(LocalOptions, request.provider_options)
     yield from wrong or _of_options(request, LocalOptions(**request.provider_options))
 
 

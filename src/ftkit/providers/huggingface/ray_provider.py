@@ -12,7 +12,7 @@ from ftkit.errors import ConfigurationError
 from ftkit.home import state_folder
 from ftkit.methods import names_secret
 from ftkit.models import Estimate
-from ftkit.providers._secrets import forgetful
+from ftkit.plugin.secrets import forgetful
 from ftkit.providers.huggingface.local import LocalHuggingFace
 from ftkit.providers.huggingface.on_ray import address as addresses
 

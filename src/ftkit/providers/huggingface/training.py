@@ -24,7 +24,7 @@ from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer  # pyright: ignore[
 from ftkit.errors import ConfigurationError
 from ftkit.methods import DPO
 from ftkit.models import EventLevel
-from ftkit.providers._disk import sync
+from ftkit.plugin.disk import sync
 from ftkit.providers._local_jobs.names import ADAPTER, MODEL, TRAINING, VALIDATION, model_name
 from ftkit.providers.huggingface import checkpoints, hardware
 from ftkit.providers.huggingface.adapters import name_base

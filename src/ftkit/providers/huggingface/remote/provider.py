@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, ClassVar
 from ftkit.errors import ConfigurationError, ConflictError, NotFoundError
 from ftkit.methods import near
 from ftkit.models import Estimate, FineTuningJob, JobStatus, Page, Problem
+from ftkit.plugin.secrets import NAMES as SECRET_NAMES
 from ftkit.providers._hub_account import HubAccount
 from ftkit.providers._local_jobs import JobRecord
 from ftkit.providers._local_jobs.events import events_page, number_of
 from ftkit.providers._local_jobs.files import KeepsFiles
 from ftkit.providers._local_jobs.jobs import job_id as id_of
 from ftkit.providers._local_jobs.metrics import table_of
-from ftkit.providers._secrets import NAMES as SECRET_NAMES
 from ftkit.providers.huggingface import checkpoints
 from ftkit.providers.huggingface.kinds import NAME, TunesOpenWeights
 from ftkit.providers.huggingface.problems import problems_of
@@ -164,10 +164,8 @@ class JobsHuggingFace(TunesOpenWeights, KeepsFiles, ServesOnEndpoints):
     def find_job(self, key: str, request: JobRequest, since: datetime) -> FineTuningJob | None:
         """Asks for the job of a key, by its label."""
         del request, since
-        try:
-            return self.get_job(id_of(key))
-        except NotFoundError:
-            return None
+        runs = self._runs.found(id_of(key))
+        return self._reader.job(runs) if runs else None
 
     def get_job(self, job_id: str) -> FineTuningJob:
         """Reads a job."""

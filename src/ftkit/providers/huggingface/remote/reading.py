@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ftkit.errors import FtkitError
 from ftkit.models import FineTuningJob, JobEvent, JobStatus
-from ftkit.providers._asked import asked_of
+from ftkit.plugin.asked import asked_of
 from ftkit.providers.huggingface.kinds import NAME
 from ftkit.providers.huggingface.remote.results import JobRepository, events_in_log, repository_of, words_in_log
 

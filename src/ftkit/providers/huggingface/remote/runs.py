@@ -114,12 +114,14 @@ class HubRuns:
         Raises:
             NotFoundError: There is no such job.
         """
-        if not JOB_ID.fullmatch(job):
-            raise _no_job(job)
-        found = self._listed({_JOB: job})
+        found = self.found(job) if JOB_ID.fullmatch(job) else []
         if not found:
             raise _no_job(job)
-        return sorted(found, key=lambda run: (run.number, run.created_at))
+        return found
+
+    def found(self, job: str) -> list[Run]:
+        """Returns the runs of a job, the first first; none if there is no such job."""
+        return sorted(self._listed({_JOB: job}), key=lambda run: (run.number, run.created_at))
 
     def all(self) -> dict[str, list[Run]]:
         """Returns the runs of all jobs, by job, the newest job first."""

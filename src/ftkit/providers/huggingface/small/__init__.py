@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from ftkit.providers._disk import disk_errors
+from ftkit.plugin.disk import disk_errors
 from ftkit.providers.huggingface.small.tokenizer import POSITIONS, write_tokenizer
 
 if TYPE_CHECKING:

@@ -8,14 +8,22 @@ import time
 from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urljoin, urlsplit
 
-from ftkit.errors import ConflictError, NotFoundError, ProviderError, ProviderUnavailableError
-from ftkit.providers._secrets import masked, surrounding
+from ftkit.errors import (
+    ConflictError,
+    CredentialsError,
+    NotFoundError,
+    ProviderError,
+    ProviderUnavailableError,
+    QuotaError,
+    RateLimitError,
+)
+from ftkit.plugin.secrets import masked, surrounding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _MOST_SHOWN = 1000
-_NOT_FOUND, _TIMEOUT, _CONFLICT, _SERVER = 404, 408, 409, 500
+_UNAUTHORIZED, _PAYMENT, _NOT_FOUND, _TIMEOUT, _CONFLICT, _TOO_MANY, _SERVER = 401, 402, 404, 408, 409, 429, 500
 _SEE_OTHER = frozenset({301, 302, 303})
 _PORTS = {"http": 80, "https": 443}
 
@@ -25,6 +33,40 @@ def kind_of(status: int) -> type[ProviderError]:
     if status >= _SERVER or status == _TIMEOUT:
         return ProviderUnavailableError
     return {_NOT_FOUND: NotFoundError, _CONFLICT: ConflictError}.get(status, ProviderError)
+
+
+def error_of(
+    status: int,
+    message: str,
+    *,
+    provider: str,
+    request_id: str | None = None,
+    retry_after: float | None = None,
+    hint: str | None = None,
+) -> ProviderError | CredentialsError:
+    """Returns the error that an answer over HTTP is, by its status.
+
+    Args:
+        status: The status.
+        message: The vendor's own words. Take keys out before: see `plain`.
+        provider: Name of the provider.
+        request_id: The vendor's id of the request.
+        retry_after: Seconds that the vendor asks to wait; see `retry_after_s`.
+        hint: What to do next.
+    """
+    if status == _UNAUTHORIZED:
+        return CredentialsError(f"{provider}: {message}", hint=hint)
+    if status == _TOO_MANY:
+        return RateLimitError(
+            message,
+            retry_after_s=retry_after,
+            provider=provider,
+            request_id=request_id,
+            status_code=status,
+            hint=hint,
+        )
+    kind = QuotaError if status == _PAYMENT else kind_of(status)
+    return kind(message, provider=provider, request_id=request_id, status_code=status, hint=hint)
 
 
 def sent_elsewhere(provider: str, method: str, url: str, status: int, location: str) -> ProviderError:

@@ -20,8 +20,8 @@ from ftkit.errors import (
     RateLimitError,
 )
 from ftkit.models import ChatChunk, ChatMessage, ChatOptions, ChatReply, ChatUsage
-from ftkit.providers._http_errors import plain, raise_alone, sent_elsewhere
-from ftkit.providers._secrets import HoldsKey, forget
+from ftkit.plugin.http_errors import plain, raise_alone, sent_elsewhere
+from ftkit.plugin.secrets import HoldsKey, forget
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence

@@ -1,0 +1,52 @@
+"""What a provider is built with: the parts that the built-in ones are made of, for anybody's.
+
+A provider subclasses nothing, and needs none of these. They are what nearly every vendor asks for again: see
+docs/write-a-provider.md, which uses them.
+
+* before an upload: `problems_of`, and its parts `option_problems`, `hyperparameter_problems`, `field_problems`
+* exactly once: `the_one`, `made_since`, `walk`, `page_of`, `seed_of`, `word_of`
+* from the vendor's words to ours: `error_of`, `sdk_errors`, `known_id`, `model_of`, `no_options`, `asked_of`
+* secrets: `HoldsKey`, `forgetful`, `masked`, `plain`, `raise_alone`
+* a chat in OpenAI's form: `ChatEndpoint`, or `request_body`, `reply_of` and `chunks_of` behind a package
+* a download that leaves nothing half-done: `landing`, `disk_errors`
+"""
+
+from ftkit.plugin.asked import asked_of, known_id, model_of, no_options
+from ftkit.plugin.chat_wire import ChatEndpoint, chunks_of, reply_of, request_body
+from ftkit.plugin.checking import field_problems, hyperparameter_problems, option_problems, problems_of
+from ftkit.plugin.disk import disk_errors, landing
+from ftkit.plugin.finding import made_since, page_of, seed_of, the_one, walk, word_of
+from ftkit.plugin.http_errors import error_of, plain, raise_alone, retry_after_s
+from ftkit.plugin.sdk import sdk_errors
+from ftkit.plugin.secrets import HoldsKey, forgetful, masked
+
+__all__ = [
+    "ChatEndpoint",
+    "HoldsKey",
+    "asked_of",
+    "chunks_of",
+    "disk_errors",
+    "error_of",
+    "field_problems",
+    "forgetful",
+    "hyperparameter_problems",
+    "known_id",
+    "landing",
+    "made_since",
+    "masked",
+    "model_of",
+    "no_options",
+    "option_problems",
+    "page_of",
+    "plain",
+    "problems_of",
+    "raise_alone",
+    "reply_of",
+    "request_body",
+    "retry_after_s",
+    "sdk_errors",
+    "seed_of",
+    "the_one",
+    "walk",
+    "word_of",
+]
