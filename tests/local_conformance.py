@@ -73,6 +73,8 @@ class LocalHooks(ProviderHooks):
 class LocalConformance(LocalHooks, ProviderConformance):
     """The kit."""
 
+    threads: ClassVar[int] = 4  # each makes a job, which is a process
+
 
 class LocalUnderAttack(LocalHooks, ProviderAttacks):
     """The attacks. There is no line to break: what a create reaches is a folder, and a process that it starts."""

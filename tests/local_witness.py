@@ -81,7 +81,7 @@ class FolderWitness:
             want = {"pausing": "paused", "cancelling": "cancelled"}[word]
             (place / "control.json").write_text(json.dumps({"want": want, "run": state["run"]}))
             return
-        if word not in {"queued", "running"}:
+        if word not in {"queued", "validating", "running"}:
             os.killpg(state["runner"]["pid"], signal.SIGKILL)  # and what it started, which would hold its lock
         state["word"] = "running" if word == "interrupted" else word
         if word in {"succeeded", "failed", "cancelled"}:

@@ -30,6 +30,7 @@ class AutoTrainHooks(LocalHooks):
     token = HF_TOKEN
     words: ClassVar = {
         "queued": JobStatus.QUEUED,
+        "validating": JobStatus.VALIDATING,
         "running": JobStatus.RUNNING,
         "cancelling": JobStatus.CANCELLING,
         "succeeded": JobStatus.SUCCEEDED,

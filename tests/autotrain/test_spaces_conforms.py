@@ -9,12 +9,21 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 import pytest
-from hub_standin import RESET, TOKEN, USER
+from hub_standin import RESET, TOKEN, USER, error
 from hubs.wire import online
 from huggingface_hub import HfApi
 from spaces_tools import MODEL, quick_python, standing
 
 from ftkit import DPO, Supervised
+from ftkit.errors import (
+    CredentialsError,
+    FtkitError,
+    NotFoundError,
+    ProviderError,
+    ProviderUnavailableError,
+    QuotaError,
+    RateLimitError,
+)
 from ftkit.models import JobRequest, JobStatus, TrainingFile
 from ftkit.providers.autotrain.spaces import AutoTrainSpaces
 from ftkit.testing import ProviderAttacks, ProviderConformance, ProviderHooks
@@ -44,6 +53,23 @@ WORDS = {
 }
 
 
+REFUSALS: dict[str, type[FtkitError]] = {
+    "400": ProviderError,
+    "401": CredentialsError,
+    "402": QuotaError,
+    "403": ProviderError,
+    "404": NotFoundError,
+    "408": ProviderUnavailableError,
+    "422": ProviderError,
+    "429": RateLimitError,
+    "500": ProviderUnavailableError,
+    "502": ProviderUnavailableError,
+    "503": ProviderUnavailableError,
+    "504": ProviderUnavailableError,
+}
+"""No 409: of a Space it says that it is there already, which is no refusal."""
+
+
 class HubWitness:
     """Looks at the stand-in itself."""
 
@@ -67,6 +93,14 @@ class HubWitness:
 
     def known_status_words(self) -> Mapping[str, JobStatus]:
         return WORDS
+
+    def known_refusals(self) -> Mapping[str, type[FtkitError]]:
+        return REFUSALS
+
+    def refuse(self, word: str, message: str, request_id: str) -> None:
+        status, told, headers = error(int(word), message)
+        refused = (status, told, {**headers, "x-request-id": request_id})
+        self._hub.once.append(({"GET runtime", "GET list", "POST create space"}, refused))
 
     def secrets(self) -> Sequence[str]:
         return [TOKEN]

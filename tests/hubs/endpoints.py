@@ -63,6 +63,7 @@ class EndpointsStandIn:
         requests: How often each was made, by "METHOD what".
         refusing: Answers to give in place of doing what is asked, by "METHOD what".
         losing: Answers to give after it was done.
+        once: Answers to give once in place of doing what is asked, to whichever of some requests comes first.
         unwell: How often a health route still answers 503.
         asked: The bodies of all chats that were answered.
         tokens: All tokens that came.
@@ -75,6 +76,7 @@ class EndpointsStandIn:
         self.requests: Counter[str] = Counter()
         self.refusing: defaultdict[str, list[Fault]] = defaultdict(list)
         self.losing: defaultdict[str, list[Fault]] = defaultdict(list)
+        self.once: list[tuple[set[str], Fault]] = []
         self.unwell = 0
         self.asked: list[dict[str, Any]] = []
         self.tokens: set[str] = set()
@@ -117,6 +119,8 @@ class EndpointsStandIn:
             self.requests[f"{method} {what}"] += 1
             if self.refusing[f"{method} {what}"]:
                 return self.refusing[f"{method} {what}"].pop(0)
+            if self.once and f"{method} {what}" in self.once[0][0]:
+                return self.once.pop(0)[1]
             if token != f"Bearer {TOKEN}":
                 return refusal(401, "Invalid credentials")
             done = self._do(method, what, [part for part in path.split("/") if part], json.loads(body or b"{}"))
@@ -205,6 +209,8 @@ class EndpointsStandIn:
         return (200, {}, {}) if self.unwell < 0 else refusal(503, "loading")
 
     def _chat(self, name: str, body: dict[str, Any]) -> Fault:
+        if name not in self.endpoints:  # nor is there its host any more
+            return RESET
         state = self.endpoints[name]["status"]["state"]
         if state == "scaledToZero":
             self.set(name, *COMING[1:])

@@ -63,6 +63,7 @@ class Wire:
         calls: The name of every route that was asked, in order.
         refusing: Answers to give in place of doing what is asked, by the name of the route.
         losing: Answers to give after it was done.
+        once: Answers to give once in place of doing what is asked, to whichever of some routes is asked first.
         watching: Called before a request is answered; named likewise.
         strange: What nobody should have sent.
         hang_s: How long HANG is silent, in seconds.
@@ -77,6 +78,7 @@ class Wire:
         self.calls: list[str] = []
         self.refusing: defaultdict[str, list[Fault]] = defaultdict(list)
         self.losing: defaultdict[str, list[Fault]] = defaultdict(list)
+        self.once: list[tuple[set[str], Fault]] = []
         self.strange: list[str] = []
         self.watching: dict[str, Callable[[], object]] = {}
         self.hang_s = HANG_S
@@ -111,6 +113,8 @@ class Wire:
                 self.watching.get(what, int)()
                 if self.refusing[what]:
                     return self.refusing[what].pop(0)
+                if self.once and what in self.once[0][0]:
+                    return self.once.pop(0)[1]
                 self._query, self._body = parse_qs(url.query), body
                 told = asked(route, [group and unquote(group) for group in match.groups()])
                 return self.losing[what].pop(0) if self.losing[what] and told[0] < 400 else told
@@ -175,7 +179,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def begin(self, status: int, headers: dict[str, str]) -> None:
         self.send_response(status)
-        for header in {**headers, "x-request-id": f"Root=1-{uuid.uuid4().hex}"}.items():
+        for header in {"x-request-id": f"Root=1-{uuid.uuid4().hex}", **headers}.items():
             self.send_header(*header)
         self.end_headers()
 

@@ -29,6 +29,7 @@ class HuggingFaceHooks(LocalHooks):
     token = HF_TOKEN
     words: ClassVar = {
         "queued": JobStatus.QUEUED,
+        "validating": JobStatus.VALIDATING,
         "running": JobStatus.RUNNING,
         "pausing": JobStatus.RUNNING,
         "paused": JobStatus.PAUSED,

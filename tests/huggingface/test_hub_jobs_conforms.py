@@ -5,6 +5,7 @@ What a carrier would leave at the Hub the witness leaves there: no job is run.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
@@ -12,10 +13,20 @@ import huggingface_hub
 import pytest
 from hub_tools import METHOD, MODEL, TOKEN, USER, a_hub, event_line, leave, put_model, repository
 from hubs.endpoints import EndpointsStandIn
-from hubs.standin import RESET
+from hubs.standin import RESET, error
 from huggingface_hub import HfApi
 
 from ftkit import DPO
+from ftkit.errors import (
+    ConflictError,
+    CredentialsError,
+    FtkitError,
+    NotFoundError,
+    ProviderError,
+    ProviderUnavailableError,
+    QuotaError,
+    RateLimitError,
+)
 from ftkit.models import JobRequest, JobStatus, TrainingFile
 from ftkit.providers.huggingface.remote.provider import JobsHuggingFace
 from ftkit.testing import ProviderAttacks, ProviderConformance, ProviderHooks
@@ -25,6 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hub_tools import HubStandIn
+    from hubs.wire import Answer
 
     from ftkit.provider import Provider
 
@@ -38,17 +50,35 @@ WORDS = {
 }
 
 
+REFUSALS: dict[str, type[FtkitError]] = {
+    "400": ProviderError,
+    "401": CredentialsError,
+    "402": QuotaError,
+    "403": ProviderError,
+    "404": NotFoundError,
+    "408": ProviderUnavailableError,
+    "409": ConflictError,
+    "422": ProviderError,
+    "429": RateLimitError,
+    "500": ProviderUnavailableError,
+    "502": ProviderUnavailableError,
+    "503": ProviderUnavailableError,
+    "504": ProviderUnavailableError,
+}
+
+
 class HubWitness:
     """Looks at the stand-in itself."""
 
-    def __init__(self, hub: HubStandIn) -> None:
+    def __init__(self, hub: HubStandIn, endpoints: EndpointsStandIn) -> None:
         self._hub = hub
+        self._endpoints = endpoints
 
     def jobs(self) -> int:
         return len(self._hub.jobs)
 
     def creates(self) -> int:
-        return self._hub.posts
+        return self._hub.calls.count("POST job")
 
     def requests(self) -> int:
         return len(self._hub.requests)
@@ -60,6 +90,18 @@ class HubWitness:
 
     def known_status_words(self) -> Mapping[str, JobStatus]:
         return WORDS
+
+    def known_refusals(self) -> Mapping[str, type[FtkitError]]:
+        return REFUSALS
+
+    def refuse(self, word: str, message: str, request_id: str) -> None:
+        self._hub.once.append(({"GET jobs", "POST job"}, refused(word, message, request_id)))
+
+    def known_deployment_refusals(self) -> Mapping[str, type[FtkitError]]:
+        return REFUSALS
+
+    def refuse_deployment(self, word: str, message: str, request_id: str) -> None:
+        self._endpoints.once.append(({"GET endpoint", "POST endpoint"}, refused(word, message, request_id)))
 
     def secrets(self) -> Sequence[str]:
         return [TOKEN]
@@ -75,6 +117,11 @@ class HubWitness:
 
     def _run(self, job_id: str):  # noqa: ANN202 - a job of the stand-in
         return next(run for run in self._hub.jobs.values() if run.labels["ftkit-job"] == job_id)
+
+
+def refused(word: str, message: str, request_id: str) -> Answer:
+    status, told, headers = error(int(word), message)
+    return status, told, {**headers, "x-request-id": request_id}
 
 
 def jobs_at(url: str, endpoints: str = "") -> JobsHuggingFace:
@@ -95,6 +142,8 @@ class JobsHooks(ProviderHooks):
     def provider(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Provider]:
         self.endpoints = EndpointsStandIn()
         monkeypatch.setattr("huggingface_hub.constants.INFERENCE_ENDPOINTS_ENDPOINT", f"{self.endpoints.url}/v2")
+        # huggingface_hub tries some reads again, at first after a second.
+        monkeypatch.setitem(huggingface_hub.utils.http_backoff.__kwdefaults__, "base_wait_time", 0.02)
         with a_hub(monkeypatch, tmp_path) as self.hub:
             self.hub.hold = True
             self.hub.keep_alive_s = 0.2
@@ -106,7 +155,7 @@ class JobsHooks(ProviderHooks):
 
     def make_witness(self, provider: Provider) -> HubWitness:
         del provider
-        return HubWitness(self.hub)
+        return HubWitness(self.hub, self.endpoints)
 
     def request(self, training_file: TrainingFile) -> JobRequest:
         return JobRequest(model=MODEL, training_file=training_file, method=METHOD)
@@ -123,7 +172,14 @@ class JobsHooks(ProviderHooks):
 
 
 class TestHuggingFaceJobs(JobsHooks, ProviderConformance):
-    pass
+    def test_a_list_that_is_not_there_is_no_absence(self, provider: Provider, witness: HubWitness) -> None:
+        """A job is known by its label: a 404 is not about it, but about who owns it."""
+        key = "v1:" + "0" * 64
+        request = self.request(TrainingFile(id="me/data", provider="huggingface", filename="train.jsonl"))
+        assert provider.find_job(key, request, datetime.now(UTC)) is None
+        witness.refuse("404", "there is no such owner", "req-1")
+        with pytest.raises(NotFoundError, match="there is no such owner"):
+            provider.find_job(key, request, datetime.now(UTC))
 
 
 class TestHuggingFaceJobsUnderAttack(JobsHooks, ProviderAttacks):

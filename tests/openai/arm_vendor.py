@@ -43,12 +43,14 @@ class ArmVendor:
         deployments: What was put, by name.
         requests: How often each was made, by method.
         faults: Each is asked before a write is answered; what it returns is the answer.
+        refusals: Likewise, before a request is answered that lists deployments or makes one.
         creating_s: How long a deployment takes.
     """
 
     def __init__(self) -> None:
         self.deployments: dict[str, dict[str, Any]] = {}
         self.requests: Counter[str] = Counter()
+        self.refusals: list[Callable[[], Answer]] = []
         self.faults: list[Callable[[], Answer]] = []
         self.creating_s = 0.0
         self._ready_at: dict[str, float] = {}
@@ -59,6 +61,10 @@ class ArmVendor:
     def client(self) -> CognitiveServicesManagementClient:
         return management_at(self.url)
 
+    def refuse(self, status: int, code: str, message: str, request_id: str) -> None:
+        told = {"error": {"code": code, "message": message}}
+        self.refusals.append(lambda: (status, told, {"x-ms-request-id": request_id}))
+
     def stop(self) -> None:
         self._server.shutdown()
         self._server.server_close()
@@ -66,8 +72,10 @@ class ArmVendor:
     def answer(self, method: str, path: str, body: bytes) -> Answer:
         self.requests[method] += 1
         name = path.partition("/deployments")[2].strip("/")
-        if method in {"PUT", "DELETE"} and self.faults:
-            return self.faults.pop(0)()
+        faults = self.faults if method in {"PUT", "DELETE"} else []
+        faults = self.refusals if self.refusals and (method == "PUT" or (method == "GET" and not name)) else faults
+        if faults:
+            return faults.pop(0)()
         if method == "PUT":
             return self._put(name, path, json.loads(body))
         if method == "DELETE":

@@ -10,13 +10,55 @@ from test_openai_conforms import WireWitness
 from wire_vendor import AzureWireVendor
 
 from ftkit import JobRequest, Supervised, TrainingFile
+from ftkit.errors import (
+    ConflictError,
+    CredentialsError,
+    FtkitError,
+    NotFoundError,
+    ProviderError,
+    ProviderUnavailableError,
+    QuotaError,
+    RateLimitError,
+)
 from ftkit.providers.azure import AzureProvider
 from ftkit.testing import ProviderConformance
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
     from ftkit.provider import Provider
+
+
+CONTROL_REFUSALS: dict[str, type[FtkitError]] = {
+    "400 InvalidResourceProperties": ProviderError,
+    "400 InsufficientQuota": QuotaError,
+    "400 DeploymentQuotaExceeded": QuotaError,
+    "401 AuthenticationFailed": CredentialsError,
+    "403 AuthorizationFailed": ProviderError,
+    "403 QuotaExceeded": QuotaError,
+    "404 ResourceNotFound": NotFoundError,
+    "408 RequestTimeout": ProviderUnavailableError,
+    "409 ResourceExists": ConflictError,  # other codes of a 409 say that the account is busy: those are waited out
+    "429 TooManyRequests": RateLimitError,
+    "500 InternalServerError": ProviderUnavailableError,
+    "503 ServiceUnavailable": ProviderUnavailableError,
+}
+"""Those of the control plane, where deployments are made: a status and a code."""
+
+
+class AzureWitness(WireWitness):
+    """Looks at both stand-ins."""
+
+    def __init__(self, vendor: AzureWireVendor, arm: ArmVendor) -> None:
+        super().__init__(vendor)
+        self._arm = arm
+
+    def known_deployment_refusals(self) -> Mapping[str, type[FtkitError]]:
+        return CONTROL_REFUSALS
+
+    def refuse_deployment(self, word: str, message: str, request_id: str) -> None:
+        status, _, code = word.partition(" ")
+        self._arm.refuse(int(status), code, message, request_id)
 
 
 class AzureKit(ProviderConformance):
@@ -30,6 +72,7 @@ class AzureKit(ProviderConformance):
 
     def make_provider(self) -> AzureProvider:
         self.vendor, self.arm = AzureWireVendor(), ArmVendor()
+        self.vendor.deployed = self.arm.deployments.__contains__
         return AzureProvider(
             self.vendor.dated_client() if self.dated else self.vendor.client(),
             management=self.arm.client(),
@@ -38,9 +81,9 @@ class AzureKit(ProviderConformance):
             servable_s=1.0,
         )
 
-    def make_witness(self, provider: Provider) -> WireWitness:
+    def make_witness(self, provider: Provider) -> AzureWitness:
         del provider
-        return WireWitness(self.vendor)
+        return AzureWitness(self.vendor, self.arm)
 
     def request(self, training_file: TrainingFile) -> JobRequest:
         return JobRequest(

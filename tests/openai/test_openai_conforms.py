@@ -8,6 +8,16 @@ import httpx2
 from wire_vendor import KEY, WireVendor
 
 from ftkit import JobRequest, JobStatus, Supervised, TrainingFile
+from ftkit.errors import (
+    ConflictError,
+    CredentialsError,
+    FtkitError,
+    NotFoundError,
+    ProviderError,
+    ProviderUnavailableError,
+    QuotaError,
+    RateLimitError,
+)
 from ftkit.providers.openai import OpenAIProvider
 from ftkit.testing import ProviderConformance, ProviderHooks
 
@@ -18,15 +28,43 @@ if TYPE_CHECKING:
 
 WORDS = {
     "validating_files": JobStatus.VALIDATING,
+    "created": JobStatus.QUEUED,
+    "pending": JobStatus.QUEUED,
+    "notRunning": JobStatus.QUEUED,
     "queued": JobStatus.QUEUED,
     "running": JobStatus.RUNNING,
     "pausing": JobStatus.RUNNING,
     "paused": JobStatus.PAUSED,
     "resuming": JobStatus.QUEUED,
+    "cancelling": JobStatus.CANCELLING,
+    "canceling": JobStatus.CANCELLING,
     "succeeded": JobStatus.SUCCEEDED,
     "failed": JobStatus.FAILED,
     "cancelled": JobStatus.CANCELLED,
+    "canceled": JobStatus.CANCELLED,
 }
+"""Those of OpenAI's and of Azure's: they are read alike."""
+
+REFUSALS: dict[str, type[FtkitError]] = {
+    "400": ProviderError,
+    "401": CredentialsError,
+    "403": ProviderError,
+    "404": NotFoundError,
+    "408": ProviderUnavailableError,
+    "409": ConflictError,
+    "422": ProviderError,
+    "429": RateLimitError,
+    "429 code=insufficient_quota": QuotaError,
+    "429 code=quotaExceeded": QuotaError,
+    "429 code=billing_hard_limit_reached": QuotaError,
+    "429 code=exceeded_quota": QuotaError,
+    "429 type=insufficient_quota": QuotaError,
+    "500": ProviderUnavailableError,
+    "502": ProviderUnavailableError,
+    "503": ProviderUnavailableError,
+    "504": ProviderUnavailableError,
+}
+"""A status, and what is in the body where that says more."""
 
 
 class WireWitness:
@@ -49,6 +87,13 @@ class WireWitness:
 
     def known_status_words(self) -> Mapping[str, JobStatus]:
         return WORDS
+
+    def known_refusals(self) -> Mapping[str, type[FtkitError]]:
+        return REFUSALS
+
+    def refuse(self, word: str, message: str, request_id: str) -> None:
+        status, _, told = word.partition(" ")
+        self._vendor.refuse(int(status), message, request_id, **dict([told.split("=")] if told else []))
 
     def uploads(self) -> int:
         return len(self._vendor.files)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 KEY = "sk-test-4711-very-secret"
-ENDED = {"succeeded", "failed", "cancelled"}
+ENDED = {"succeeded", "failed", "cancelled", "canceled"}
 
 Answer = tuple[int, Any]
 
@@ -32,6 +32,7 @@ class WireVendor:
         requests: How often each was made, as "POST /fine_tuning/jobs".
         jobs: All jobs, oldest first.
         watch: Called with each request, before it is answered.
+        refusals: Status, body and request id for requests about jobs, each of which is refused in place of an answer.
         faults: Called before the answer to a request to create a job; what it returns is sent in its place.
         not_servable: How many more questions find no deployment yet.
     """
@@ -43,6 +44,7 @@ class WireVendor:
         self.contents: dict[str, bytes] = {}
         self.jobs: dict[str, dict[str, Any]] = {}
         self.events: dict[str, list[dict[str, Any]]] = {}
+        self.refusals: list[tuple[int, dict[str, Any], str]] = []
         self.faults: list[Callable[[httpx2.Request], httpx2.Response]] = []
         self.file_states: list[str] = []
         self.uploads: dict[str, dict[str, Any]] = {}
@@ -71,6 +73,10 @@ class WireVendor:
         if word == "failed":
             job["error"] = {"code": "invalid_training_file", "message": "the file is no good", "param": "training_file"}
 
+    def refuse(self, status: int, message: str, request_id: str, **told: str) -> None:
+        body = {"message": message, "type": "invalid_request_error", "param": None, "code": None, **told}
+        self.refusals.append((status, body, request_id))
+
     def add_event(self, job_id: str, message: str, **more: Any) -> None:
         event = {
             "object": "fine_tuning.job.event",
@@ -93,6 +99,9 @@ class WireVendor:
         headers = {"x-request-id": f"req_{uuid.uuid4().hex}", "openai-organization": "acme"}
         if KEY not in {request.headers.get("api-key"), request.headers.get("authorization", "")[len("Bearer ") :]}:
             return _error(401, "Incorrect API key provided.", headers, "invalid_api_key")
+        if self.refusals and path.startswith("/fine_tuning/jobs"):
+            status, told, request_id = self.refusals.pop(0)
+            return httpx2.Response(status, json={"error": told}, headers={**headers, "x-request-id": request_id})
         status, body = self._answer(request, path)
         if isinstance(body, bytes):
             return httpx2.Response(status, content=body, headers=headers)
@@ -271,15 +280,25 @@ class WireVendor:
 
 
 class AzureWireVendor(WireVendor):
-    """Azure OpenAI: the same at other addresses. It keeps no metadata where a request brings none."""
+    """Azure OpenAI: the same at other addresses. It keeps no metadata where a request brings none.
+
+    Attributes:
+        deployed: Says whether there is a deployment of a name, which is what is asked there in place of a model.
+    """
 
     def __init__(self) -> None:
         super().__init__()
+        self.deployed: Callable[[str], bool] = lambda _: True
         self.host = "my-resource.openai.azure.com"
 
     def client(self, **options: Any) -> OpenAI:
         http = httpx2.Client(transport=httpx2.MockTransport(self.handle))
         return OpenAI(api_key=KEY, base_url=f"https://{self.host}/openai/v1/", http_client=http, **options)
+
+    def _chat(self, asked: dict[str, Any]) -> Answer:
+        if not self.deployed(asked["model"]):
+            return 404, "DeploymentNotFound: The API deployment for this resource does not exist."
+        return super()._chat(asked)
 
     def dated_client(self) -> AzureOpenAI:
         http = httpx2.Client(transport=httpx2.MockTransport(self.handle))

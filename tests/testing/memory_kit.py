@@ -4,6 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ftkit.errors import (
+    ConflictError,
+    CredentialsError,
+    FtkitError,
+    NotFoundError,
+    ProviderError,
+    ProviderUnavailableError,
+    QuotaError,
+    RateLimitError,
+)
 from ftkit.models import ChatChunk, Estimate, JobRequest, JobStatus, Lifecycle, Metrics, Page, Supervised, TrainingFile
 from ftkit.testing import MemoryProvider, MemoryVendor, ProviderAttacks, ProviderConformance, ProviderHooks
 
@@ -14,6 +24,16 @@ if TYPE_CHECKING:
     from ftkit.provider import Provider
 
 API_KEY = "sk-memory-4711"
+REFUSALS: Mapping[str, type[FtkitError]] = {
+    "400": ProviderError,
+    "401": CredentialsError,
+    "402": QuotaError,
+    "404": NotFoundError,
+    "409": ConflictError,
+    "429": RateLimitError,
+    "500": ProviderUnavailableError,
+    "503": ProviderUnavailableError,
+}
 
 
 class MemoryWitness:
@@ -47,6 +67,18 @@ class MemoryWitness:
     def uploads(self) -> int:
         return self._vendor.calls["create_file"]
 
+    def known_refusals(self) -> Mapping[str, type[FtkitError]]:
+        return REFUSALS
+
+    def refuse(self, word: str, message: str, request_id: str) -> None:
+        self._vendor.refuse(int(word), message, request_id)
+
+    def known_deployment_refusals(self) -> Mapping[str, type[FtkitError]]:
+        return {word: kind for word, kind in REFUSALS.items() if word != "409"}  # which says that the name is taken
+
+    def refuse_deployment(self, word: str, message: str, request_id: str) -> None:
+        self.refuse(word, message, request_id)
+
     def secrets(self) -> Sequence[str]:
         return [API_KEY]
 
@@ -65,6 +97,8 @@ class GiftedProvider(MemoryProvider):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.labels: dict[str, Mapping[str, str]] = {}
+        self.paused: set[str] = set()
+        self.deleted: set[str] = set()
 
     def create_job(self, request: JobRequest, key: str) -> FineTuningJob:
         job = super().create_job(request, key)
@@ -77,11 +111,30 @@ class GiftedProvider(MemoryProvider):
         page = rest[:limit]
         return Page(items=tuple(map(self.get_job, page)), next=page[-1] if len(rest) > limit else None)
 
+    def get_job(self, job_id: str) -> FineTuningJob:
+        job = super().get_job(job_id)
+        stands = job.id in self.paused and job.status is JobStatus.RUNNING
+        return job.model_copy(update={"status": JobStatus.PAUSED}) if stands else job
+
     def pause_job(self, job_id: str) -> FineTuningJob:
+        self._may_turn(job_id, JobStatus.RUNNING)
+        self.paused.add(job_id)
         return self.get_job(job_id)
 
     def resume_job(self, job_id: str) -> FineTuningJob:
+        self._may_turn(job_id, JobStatus.PAUSED)
+        self.paused.discard(job_id)
         return self.get_job(job_id)
+
+    def delete_model(self, model: str) -> None:
+        if model in self.deleted or all(job.tuned_model != model for job in self.vendor.jobs.values()):
+            raise NotFoundError(f"there is no model {model[:80]!r}", provider=self.name)
+        self.deleted.add(model)
+
+    def _may_turn(self, job_id: str, wanted: JobStatus) -> None:
+        status = self.get_job(job_id).status
+        if status is not wanted:
+            raise ConflictError(f"the job is {status.value}", provider=self.name)
 
     def results(self, job_id: str) -> list[Metrics]:
         self.get_job(job_id)

@@ -6,14 +6,24 @@ import inspect
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import broken_refusals
 import pytest
-from memory_kit import API_KEY, GiftedProvider, MemoryConformance, MemoryWitness
+from memory_kit import API_KEY, REFUSALS, GiftedProvider, MemoryConformance, MemoryWitness
 from pydantic import BaseModel
 
-from ftkit.errors import ConflictError, FtkitError, NotFoundError, ProviderError, ProviderUnavailableError
+from ftkit.errors import (
+    ConflictError,
+    FtkitError,
+    NotFoundError,
+    ProviderError,
+    ProviderUnavailableError,
+)
 from ftkit.models import ChatChunk, DatasetRules, DeploymentStatus, FineTuningJob, JobEvent, JobStatus, Page, Problem
 from ftkit.testing import MemoryProvider, MemoryVendor
 from ftkit.testing._rules import BrokenRuleError
+from ftkit.testing.kit import ProviderConformance
+from ftkit.testing.kit.files import Files as FilesPart
+from ftkit.testing.kit.reading import Reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -361,6 +371,7 @@ class BreaksOff(GiftedProvider):
 
 BROKEN: Mapping[type[MemoryProvider], tuple[str, str]] = MappingProxyType(
     {
+        **broken_refusals.BROKEN,
         AnswersWithAnotherJob: ("test_get_job", "was asked for"),
         BreaksOff: ("test_stream_chat", "finish_reason"),
         CreatesBeforeItDownloads: ("test_strange_file_ids_are_not_downloaded", "leaves a file"),
@@ -437,7 +448,14 @@ def test_a_broken_rule_is_seen(broken: type[MemoryProvider], tmp_path: Path) -> 
 
 def test_every_check_has_been_seen_to_fail() -> None:
     checks = {name for name in vars(MemoryConformance) if name.startswith("test_")}
-    assert checks == {check for check, _ in BROKEN.values()}
+    assert checks == {check for check, _ in BROKEN.values()} | {"test_refusals_are_named"}
+
+
+@pytest.mark.parametrize("left_out", ["401", "404", "429"])
+def test_a_thin_table_of_refusals_is_seen(monkeypatch: pytest.MonkeyPatch, left_out: str) -> None:
+    monkeypatch.setattr("memory_kit.REFUSALS", {word: REFUSALS[word] for word in REFUSALS if word != left_out})
+    with pytest.raises(BrokenRuleError, match=f"names no word for {REFUSALS[left_out].__name__}"):
+        MemoryConformance().test_refusals_are_named(MemoryWitness(MemoryVendor()))
 
 
 def test_a_check_cannot_be_overridden() -> None:
@@ -454,6 +472,50 @@ def test_a_check_cannot_be_overridden() -> None:
 
         class Mixed(Mixin, MemoryConformance):  # type: ignore[misc]
             pass
+
+    class MixinOfAMixin(Mixin):
+        pass
+
+    with pytest.raises(TypeError, match="Mixin overrides test_create"):
+
+        class MixedTwice(MixinOfAMixin, MemoryConformance):  # type: ignore[misc]
+            pass
+
+
+def test_a_check_cannot_be_overridden_through_a_part_of_the_kit() -> None:
+    class Reads(Reading):  # of its own kit it overrides nothing
+        test_create = None
+
+    with pytest.raises(TypeError, match="Reads overrides test_create"):
+
+        class Mixed(Reads, MemoryConformance):  # type: ignore[misc]
+            pass
+
+    with pytest.raises(TypeError, match="both have a check test_get_job"):
+
+        class Another(ProviderConformance, kit=True):
+            def test_get_job(self) -> None:  # type: ignore[override]
+                """Nothing to see here."""
+
+    class Late(MemoryConformance):
+        pass
+
+    Late.test_create = None  # type: ignore[assignment]
+    with pytest.raises(TypeError, match="Late overrides test_create"):
+
+        class Later(Late):
+            pass
+
+
+def test_a_part_of_the_kit_is_run_alone() -> None:
+    class Files(FilesPart):
+        pass
+
+    assert {name for name in vars(Files) if name.startswith("test_")} == {
+        "test_upload_twice",
+        "test_read_files",
+        "test_delete_file",
+    }
 
 
 @pytest.mark.parametrize("listed", [{"test_creates": "a typing error"}, {"test_create": " "}])

@@ -148,7 +148,7 @@ def test_the_table_tells_what_each_provider_has() -> None:
     assert lines[0] == "|  | plain | gifted |"
     assert "| method `dpo` | yes | yes |" in lines
     assert "| `Pauses` | - | yes |" in lines
-    assert "| `DeletesModels` | - | - |" in lines
+    assert "| `ReceivesWebhooks` | - | - |" in lines
 
 
 def test_users_of_the_memory_provider_need_no_pytest() -> None:

@@ -18,6 +18,8 @@ from ftkit.testing.witness import (
     CountsRequests,
     CountsUploads,
     LosesReplies,
+    Refuses,
+    RefusesDeployments,
     Witness,
 )
 
@@ -40,6 +42,8 @@ __all__ = [
     "ProviderAttacks",
     "ProviderConformance",
     "ProviderHooks",
+    "Refuses",
+    "RefusesDeployments",
     "Sighting",
     "Witness",
     "abilities_table",

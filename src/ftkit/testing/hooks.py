@@ -32,31 +32,39 @@ class ProviderHooks(ABC):
 
     expected_failures: ClassVar[Mapping[str, str]] = {}
     _is_kit: ClassVar[bool] = False
+    _put: ClassVar[Mapping[str, Callable[..., None]]] = {}
 
     def __init_subclass__(cls, *, kit: bool = False, **kwargs: Any) -> None:
         """Refuses a class that overrides a check, and marks the expected failures.
 
+        A check is what a kit brings. What another class has under its name was put there by us, or overrides it.
+
         Args:
-            kit: Whether the class is a kit itself, and brings checks.
+            kit: Whether the class is a kit itself, or a part of one, and brings checks.
             kwargs: What other base classes take.
 
         Raises:
             TypeError: A check is overridden, or an expected failure names none, or gives no reason.
         """
         super().__init_subclass__(**kwargs)
-        kits = [] if kit else [base for base in cls.__mro__ if vars(base).get("_is_kit")]
         cls._is_kit = kit
-        checks = {name: check for each in kits for name, check in vars(each).items() if name.startswith("test_")}
-        for base in cls.__mro__:
-            foreign = base is cls or not any(issubclass(base, each) for each in kits)
-            for name in checks.keys() & vars(base).keys() if foreign else ():
-                raise TypeError(f"{base.__name__} overrides {name}: name it in expected_failures, with the reason")
-        for name, reason in cls.expected_failures.items() if kits else ():
+        checks = _checks_of(cls)
+        for base in (base for base in cls.__mro__ if not vars(base).get("_is_kit")):
+            ours: Mapping[str, Any] = vars(base).get("_put", {})
+            for name in checks.keys() & vars(base).keys():
+                if name not in ours or vars(base)[name] is not ours[name]:
+                    raise TypeError(f"{base.__name__} overrides {name}: name it in expected_failures, with the reason")
+        if kit:
+            return
+        for name, reason in cls.expected_failures.items() if checks else ():
             if name not in checks or not reason.strip():
                 raise TypeError(f"expected_failures[{name!r}] must name a check of the kit, and give the reason")
-        for name, check in checks.items():
-            expected = name in cls.expected_failures
-            setattr(cls, name, _expected_to_fail(check, cls.expected_failures[name]) if expected else check)
+        cls._put = {
+            name: _expected_to_fail(check, cls.expected_failures[name]) if name in cls.expected_failures else check
+            for name, check in checks.items()
+        }
+        for name, check in cls._put.items():
+            setattr(cls, name, check)
 
     @abstractmethod
     def make_provider(self) -> Provider:
@@ -111,6 +119,22 @@ class ProviderHooks(ABC):
     def witness(self, provider: Provider) -> Witness:
         """The witness of one check."""
         return self.make_witness(provider)
+
+
+def _checks_of(cls: type) -> dict[str, Callable[..., None]]:
+    """Returns the checks of all the kits that a class is made of, by name.
+
+    Raises:
+        TypeError: Two kits have a check of one name: one would hide the other.
+    """
+    checks: dict[str, Callable[..., None]] = {}
+    for base in (base for base in cls.__mro__ if vars(base).get("_is_kit")):
+        for name, check in vars(base).items():
+            if name.startswith("test_") and checks.setdefault(name, check) is not check:
+                raise TypeError(
+                    f"{base.__name__} and another kit both have a check {name}: a check cannot be overridden"
+                )
+    return checks
 
 
 def _expected_to_fail(check: Callable[..., None], reason: str) -> Callable[..., None]:

@@ -35,11 +35,11 @@ class VendorError(Exception):
         request_id: The vendor's id of the request.
     """
 
-    def __init__(self, status: int | None, message: str) -> None:
+    def __init__(self, status: int | None, message: str, request_id: str | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
-        self.request_id = f"req-{uuid.uuid4().hex[:12]}" if status is not None else None
+        self.request_id = request_id or (f"req-{uuid.uuid4().hex[:12]}" if status is not None else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +143,7 @@ class MemoryVendor:
         self._deployments: dict[str, VendorDeployment] = {}
         self._lose_replies = 0
         self._lose_requests = 0
+        self._refusals: list[VendorError] = []
 
     def __repr__(self) -> str:
         return f"MemoryVendor(account={self.account!r}, jobs={len(self._jobs)})"
@@ -284,6 +285,11 @@ class MemoryVendor:
         with self._lock:
             self._lose_requests = n
 
+    def refuse(self, status: int, message: str, request_id: str) -> None:
+        """Lets the next request, of whatever kind, be refused before anything is done."""
+        with self._lock:
+            self._refusals.append(VendorError(status, message, request_id))
+
     def add_event(self, job_id: str, message: str) -> None:
         """Lets something happen in a job."""
         with self._lock:
@@ -300,6 +306,8 @@ class MemoryVendor:
     def _request(self, verb: str) -> threading.RLock:
         with self._lock:
             self.calls[verb] += 1
+            if self._refusals:
+                raise self._refusals.pop(0)
         return self._lock
 
     def _look_at(self, job: VendorJob) -> VendorJob:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ftkit.errors import FtkitError
     from ftkit.models import JobStatus
 
 
@@ -22,7 +23,7 @@ class Witness(Protocol):
         ...
 
     def creates(self) -> int:
-        """Returns how many requests to create a job have arrived so far, whatever became of them."""
+        """Returns how many requests to create a job have arrived so far, whatever became of them: refused or not."""
         ...
 
     def set_status(self, job_id: str, word: str) -> None:
@@ -80,4 +81,43 @@ class CountsDeployments(Protocol):
 
     def deployments(self) -> int:
         """Returns how many deployments there are at the vendor's."""
+        ...
+
+
+@runtime_checkable
+class Refuses(Protocol):
+    """A witness that can let the vendor refuse what it is asked."""
+
+    def known_refusals(self) -> Mapping[str, type[FtkitError]]:
+        """Returns every word that the vendor has for a refusal, and which error of ftkit's it is.
+
+        A word is an HTTP status ("429"), a code ("ThrottlingException"), or both ("429 insufficient_quota"). Where it
+        begins with a status, that is the error's `status_code`.
+        """
+        ...
+
+    def refuse(self, word: str, message: str, request_id: str) -> None:
+        """Lets the vendor refuse the next request that reads a job, lists jobs or asks for one. Once.
+
+        It is refused in the vendor's own form, before anything is done, and counts as one that arrived. What else a
+        provider asks on the way (for a price, say) may be answered as ever.
+
+        Args:
+            word: Which refusal.
+            message: What the vendor says.
+            request_id: The vendor's id of that request.
+        """
+        ...
+
+
+@runtime_checkable
+class RefusesDeployments(Protocol):
+    """A witness that can let the vendor refuse deployments, in words that may be others than those for jobs."""
+
+    def known_deployment_refusals(self) -> Mapping[str, type[FtkitError]]:
+        """Returns every word that the vendor has for the refusal of a deployment, as `Refuses.known_refusals` does."""
+        ...
+
+    def refuse_deployment(self, word: str, message: str, request_id: str) -> None:
+        """Lets the vendor refuse the next request that lists deployments or asks for one. Once, as `Refuses.refuse`."""
         ...
