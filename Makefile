@@ -28,9 +28,12 @@ $(VENV)/.run: pyproject.toml | $(VENV)/bin/python
 	@$(PIP) -e '.[local,plots]'
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.run pyproject.toml tests/plugins/ftkit-memory/pyproject.toml
+PLUGINS := plugins/ftkit-bedrock plugins/ftkit-together
+
+$(VENV)/.dev: $(VENV)/.run pyproject.toml tests/plugins/ftkit-memory/pyproject.toml $(PLUGINS:%=%/pyproject.toml)
 	@echo "Installing what the tests need into $(VENV) ..."
-	@$(PIP) -e '.[local,plots,parquet,server,openai,azure,ray,dev]' -e tests/plugins/ftkit-memory
+	@$(PIP) -e '.[local,plots,parquet,server,openai,azure,ray,dev]' -e tests/plugins/ftkit-memory \
+		$(PLUGINS:%=-e '%[dev]')
 	@touch $@
 
 demo: $(VENV)/.run
@@ -43,6 +46,7 @@ check: $(VENV)/.dev
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(BIN)/mypy $(PLUGINS:%=%/src)
 	@$(BIN)/pyright --pythonpath $(BIN)/python
 	@$(BIN)/lint-imports
 	@$(BIN)/mkdocs build --strict --quiet --site-dir site
@@ -58,6 +62,7 @@ chaos: $(VENV)/.dev
 
 full: check test benchmarks chaos
 	@$(BIN)/python -m pytest -m "full and not attack"
+	@$(BIN)/python mutation/maps.py
 	@$(PIP) atheris && mkdir -p .fuzz && cd .fuzz && $(abspath $(BIN))/python ../fuzz/fuzz_reader.py -max_total_time=600
 
 benchmarks: $(VENV)/.dev

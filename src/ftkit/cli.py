@@ -255,6 +255,24 @@ def doctor(
         raise typer.Exit(1)
 
 
+@app.command("new-provider")
+def make_package(
+    name: Annotated[str, typer.Argument(help="Name of the provider: a plain lower-case word, as in Client(NAME).")],
+    folder: Annotated[Path, typer.Option(help="Where the package's own folder is made.")] = Path(),
+    class_name: Annotated[
+        str | None, typer.Option(help="Name of the provider's class; NovaProvider for nova if left out.")
+    ] = None,
+) -> None:
+    """Writes a package with a provider of your own: it works, passes the kit, and is yours to change and publish."""
+    from ftkit.new_provider import new_provider, next_steps
+
+    with _told():
+        made = new_provider(name, folder, class_name=class_name)
+    typer.echo(f"Made {made}: a provider that works, and passes the kit. Next:")
+    for step in next_steps(made).splitlines():
+        typer.echo(f"  {step}")
+
+
 @app.command("deployments")
 def list_deployments(
     provider: Annotated[

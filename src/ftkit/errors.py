@@ -106,8 +106,8 @@ class MissingExtraError(ConfigurationError, ImportError):
         extra: Name of ftkit's extra that brings it.
     """
 
-    def __init__(self, what: str = "", extra: str = "") -> None:
-        super().__init__(f"{what} needs packages that are not installed.", hint=f"pip install 'ftkit[{extra}]'")
+    def __init__(self, what: str = "", extra: str = "", package: str = "ftkit") -> None:
+        super().__init__(f"{what} needs packages that are not installed.", hint=f"pip install '{package}[{extra}]'")
         self.extra = extra
         self.args = (what, extra)
 

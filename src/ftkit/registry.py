@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import inspect
 from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from ftkit.errors import ConfigurationError, FtkitError, UnknownProviderError
+from ftkit.errors import ConfigurationError, FtkitError, MissingExtraError, UnknownProviderError
 from ftkit.methods import near
 from ftkit.provider import CONTRACT, Provider
 
@@ -94,6 +94,8 @@ def make_provider(name: str, options: Mapping[str, Any]) -> Provider:
 def load_factory(entry: EntryPoint) -> Callable[..., object]:
     """Loads what makes a provider.
 
+    An entry point may name an extra, `acme = "ftkit_acme:AcmeProvider [gpu]"`: what is missing for it is said so.
+
     Raises:
         MissingExtraError: A package that it needs is not installed.
         ConfigurationError: It cannot be loaded, or is nothing that can be called.
@@ -103,13 +105,23 @@ def load_factory(entry: EntryPoint) -> Callable[..., object]:
         factory = entry.load()
     except FtkitError:
         raise
+    except ImportError as error:
+        if entry.extras:
+            raise MissingExtraError(f"The provider '{name}'", entry.extras[0], package) from error
+        raise _unloadable(entry, error) from error
     except (Exception, SystemExit) as error:
-        message = f"the provider '{name}' of the package '{package}' cannot be loaded: {_told(error)}"
-        raise ConfigurationError(message, hint=f"pip install --upgrade {package}, or uninstall it.") from error
+        raise _unloadable(entry, error) from error
     if not callable(factory):
         message = f"the provider '{name}' of the package '{package}' brings no factory: {entry.value}"
         raise ConfigurationError(message, hint=f"pip install --upgrade {package}, or uninstall it.")
-    return cast("Callable[..., object]", factory)
+    makes: Callable[..., object] = factory
+    return makes
+
+
+def _unloadable(entry: EntryPoint, error: BaseException) -> ConfigurationError:
+    package = package_of(entry)
+    message = f"the provider '{entry.name}' of the package '{package}' cannot be loaded: {_told(error)}"
+    return ConfigurationError(message, hint=f"pip install --upgrade {package}, or uninstall it.")
 
 
 def call_factory(entry: EntryPoint, factory: Callable[..., object], options: Mapping[str, Any]) -> object:

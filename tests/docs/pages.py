@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 
 _FENCE = re.compile(r"(?P<indent>\s*)(?P<ticks>```+|~~~+)\s*(?P<info>.*?)\s*")
+_TITLE = re.compile(r'\w+ title="(?P<name>[\w./-]+)"')
 _MARK = re.compile(r"<!-- not run: \S.* -->")
 _PYTHON = re.compile(r"(python|py|pycon|ipython)\d*\b", re.IGNORECASE)
 
@@ -26,6 +27,8 @@ class Page:
         blocks: The same, one by one.
         shown: What stands in blocks of `text`: the program prints it.
         profiles: What stands in blocks of `toml` that hold profiles: it is the `ftkit.toml` of the program.
+        files: Files that it shows, by name: blocks with a title. Those of one title are parts of one file, in order.
+        commands: Lines of blocks of `sh`.
         wrong: Blocks of Python that are neither run nor marked as not run, with their lines.
     """
 
@@ -33,6 +36,8 @@ class Page:
     blocks: list[str] = field(default_factory=list)
     shown: list[str] = field(default_factory=list)
     profiles: str = ""
+    files: dict[str, str] = field(default_factory=dict)
+    commands: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
 
 
@@ -53,10 +58,16 @@ def read_page(text: str) -> Page:
         before = next((line for line in reversed(lines[:n]) if line.strip()), "")
         runs = info == "python" and not fence["indent"] and not _MARK.fullmatch(before)
         kept.extend(["", *(body if runs else [""] * len(body)), ""])
+        title = None if fence["indent"] else _TITLE.fullmatch(info)
         if runs:
             page.blocks.append(code)
+        elif title:
+            before_it = page.files.get(title["name"], "")
+            page.files[title["name"]] = f"{before_it}\n{code}" if before_it else code
         elif _PYTHON.match(info) and not _MARK.fullmatch(before):
             page.wrong.append(f"line {n + 1}: ```{info}")
+        elif info == "sh":
+            page.commands.extend(body)
         elif info == "text":
             page.shown.append(code)
         elif info == "toml" and "[profiles." in code:

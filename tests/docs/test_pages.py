@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 ROW = {"messages": [{"role": "user", "content": "How many singers?"}, {"role": "assistant", "content": "SELECT 1"}]}
 GIVEN = {name: {"train.jsonl": (json.dumps(ROW) + "\n") * 12} for name in ("README.md", "docs/serve.md")}
 """What a page takes for granted."""
+
+GUIDE = "docs/write-a-provider.md"
+"""The page that makes a package."""
 
 SERVED = {"docs/serve.md": "gpt-4o-mini-2024-07-18=ftkit/small"}
 """Pages whose programs are for a server that runs already, and its models."""
@@ -55,6 +59,40 @@ def serving(name: str, folder: Path) -> Generator[dict[str, str]]:
         server.end()
 
 
+@contextmanager
+def packaged(name: str, folder: Path) -> Generator[dict[str, str]]:
+    """Installs the package that a page makes, if it makes one, beside the page's program, and yields where it is."""
+    if name != GUIDE:
+        yield {}
+        return
+    package = written(folder)
+    yield {"PYTHONPATH": f"{installed(package, folder)}{os.pathsep}{package / 'tests'}"}
+
+
+def written(folder: Path) -> Path:
+    """Writes the files of the guide, as its reader does."""
+    package = folder / "ftkit-acme"
+    for name, content in read_page((ROOT / GUIDE).read_text(encoding="utf-8")).files.items():
+        (package / name).parent.mkdir(parents=True, exist_ok=True)
+        (package / name).write_text(content, encoding="utf-8")
+    return package
+
+
+def installed(package: Path, folder: Path) -> Path:
+    """Installs a package into a folder of its own, and returns that."""
+    place = folder / "site"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run([*pip, "--target", str(place), str(package)], check=True, capture_output=True)
+    return place
+
+
+def in_the_package(arguments: list[str], package: Path, place: Path) -> subprocess.CompletedProcess[str]:
+    """Runs a command of the guide in its package, with what is installed for it."""
+    environment = os.environ | {"PYTHONPATH": str(place)}
+    command = [sys.executable, "-m", *arguments]
+    return subprocess.run(command, cwd=package, env=environment, capture_output=True, text=True, check=False)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_block_is_run_or_says_why_not(name: str) -> None:
     assert read_page((ROOT / name).read_text(encoding="utf-8")).wrong == []
@@ -62,8 +100,8 @@ def test_every_block_is_run_or_says_why_not(name: str) -> None:
 
 @pytest.mark.parametrize("name", programs())
 def test_the_blocks_of_a_page_run_in_order_in_an_empty_folder(name: str, tmp_path: Path) -> None:
-    with serving(name, tmp_path) as variables:
-        done = run_page(ROOT / name, tmp_path, GIVEN.get(name), variables)
+    with serving(name, tmp_path) as variables, packaged(name, tmp_path) as paths:
+        done = run_page(ROOT / name, tmp_path, GIVEN.get(name), variables | paths)
     assert done.returncode == 0, done.stderr
     assert name in TRAINS or done.stderr == ""  # progress is shown there
     shown = read_page((ROOT / name).read_text(encoding="utf-8")).shown
@@ -77,13 +115,33 @@ def test_pages_that_train_are_known() -> None:
 
 
 def test_the_kit_of_the_page_is_a_kit_that_passes(tmp_path: Path) -> None:
-    page = read_page((ROOT / "docs" / "write-a-provider.md").read_text(encoding="utf-8"))
+    page = read_page((ROOT / "docs" / "conformance-kit.md").read_text(encoding="utf-8"))
     (block,) = [block for block in page.blocks if "ProviderConformance" in block]
     (tmp_path / "test_memory.py").write_text(block, encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", "test_memory.py"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
     assert " passed" in done.stdout
+
+
+def test_the_guide_makes_a_package_that_passes_the_kit(tmp_path: Path) -> None:
+    commands = read_page((ROOT / GUIDE).read_text(encoding="utf-8")).commands
+    assert commands == ["pip install -e '.[dev]'", "pytest", "ftkit providers"]
+    package = written(tmp_path)
+    place = installed(package, tmp_path)
+    kit = in_the_package(["pytest", "-q", "-W", "error", "-k", "not UnderAttack"], package, place)
+    assert kit.returncode == 0, kit.stdout
+    tidy = in_the_package(["ruff", "format", "--check", "--line-length", "120", "."], package, place)
+    assert tidy.returncode == 0, tidy.stdout
+    listed = in_the_package(["ftkit", "providers"], package, place)
+    assert "acme  (ftkit-acme 0.1.0)  needs\n  needs: acme: there is no key -> Set ACME_API_KEY" in listed.stdout
+
+
+@pytest.mark.full
+def test_the_guide_makes_a_package_that_withstands_the_attacks(tmp_path: Path) -> None:
+    package = written(tmp_path)
+    kit = in_the_package(["pytest", "-q", "-W", "error", "-k", "UnderAttack"], package, installed(package, tmp_path))
+    assert kit.returncode == 0, kit.stdout
 
 
 PAGE = """\
@@ -117,7 +175,7 @@ def test_lines_of_the_program_are_lines_of_the_page() -> None:
     assert {n for n, line in enumerate(program) if line} == {lines.index("first = 1"), lines.index("second = 2")}
 
 
-@pytest.mark.parametrize("opening", ["```py", "```python title='a'", "  ```python", "~~~pycon"])
+@pytest.mark.parametrize("opening", ["```py", "```python title=a", "  ```python", "~~~pycon"])
 def test_a_block_that_would_escape_is_wrong(opening: str) -> None:
     closing = "~~~" if "~" in opening else "```"
     page = read_page(f"{opening}\nx = 1\n{closing}\n")

@@ -44,6 +44,7 @@ class ArmVendor:
         requests: How often each was made, by method.
         faults: Each is asked before a write is answered; what it returns is the answer.
         refusals: Likewise, before a request is answered that lists deployments or makes one.
+        states: What the state of a deployment is told to be, by its name, in place of the one that it has.
         creating_s: How long a deployment takes.
     """
 
@@ -52,6 +53,7 @@ class ArmVendor:
         self.requests: Counter[str] = Counter()
         self.refusals: list[Callable[[], Answer]] = []
         self.faults: list[Callable[[], Answer]] = []
+        self.states: dict[str, str] = {}
         self.creating_s = 0.0
         self._ready_at: dict[str, float] = {}
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -95,7 +97,7 @@ class ArmVendor:
 
     def _shown(self, name: str) -> dict[str, Any]:
         kept = self.deployments[name]
-        state = "Succeeded" if time.monotonic() >= self._ready_at[name] else "Creating"
+        state = self.states.get(name) or ("Succeeded" if time.monotonic() >= self._ready_at[name] else "Creating")
         return {**kept, "properties": {**kept["properties"], "provisioningState": state}}
 
     def _handler(vendor) -> type[BaseHTTPRequestHandler]:  # noqa: N805 - the handler has a self of its own

@@ -9,7 +9,7 @@ from arm_vendor import ArmVendor
 from test_openai_conforms import WireWitness
 from wire_vendor import AzureWireVendor
 
-from ftkit import JobRequest, Supervised, TrainingFile
+from ftkit import DeploymentStatus, JobRequest, Supervised, TrainingFile
 from ftkit.errors import (
     ConflictError,
     CredentialsError,
@@ -46,12 +46,31 @@ CONTROL_REFUSALS: dict[str, type[FtkitError]] = {
 """Those of the control plane, where deployments are made: a status and a code."""
 
 
+DEPLOYMENT_WORDS = {
+    "Accepted": DeploymentStatus.CREATING,
+    "Creating": DeploymentStatus.CREATING,
+    "Moving": DeploymentStatus.CREATING,
+    "Succeeded": DeploymentStatus.RUNNING,
+    "Deleting": DeploymentStatus.DELETING,
+    "Failed": DeploymentStatus.FAILED,
+    "Canceled": DeploymentStatus.FAILED,
+    "Disabled": DeploymentStatus.PAUSED,
+}
+"""The provisioning states of a deployment (ARM's reference of the resource)."""
+
+
 class AzureWitness(WireWitness):
     """Looks at both stand-ins."""
 
     def __init__(self, vendor: AzureWireVendor, arm: ArmVendor) -> None:
         super().__init__(vendor)
         self._arm = arm
+
+    def known_deployment_words(self) -> Mapping[str, DeploymentStatus]:
+        return DEPLOYMENT_WORDS
+
+    def set_deployment(self, name: str, word: str) -> None:
+        self._arm.states[name] = word
 
     def known_deployment_refusals(self) -> Mapping[str, type[FtkitError]]:
         return CONTROL_REFUSALS

@@ -22,7 +22,7 @@ from ftkit.providers.openai import OpenAIProvider
 from ftkit.testing import ProviderConformance, ProviderHooks
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ftkit.provider import Provider
 
@@ -46,6 +46,7 @@ WORDS = {
 """Those of OpenAI's and of Azure's: they are read alike."""
 
 REFUSALS: dict[str, type[FtkitError]] = {
+    "307": ProviderError,  # sent on to an address that holds the message: no redirect is followed
     "400": ProviderError,
     "401": CredentialsError,
     "403": ProviderError,
@@ -65,6 +66,24 @@ REFUSALS: dict[str, type[FtkitError]] = {
     "504": ProviderUnavailableError,
 }
 """A status, and what is in the body where that says more."""
+
+
+def _raises(kind: type[httpx2.TransportError]) -> Callable[[httpx2.Request], httpx2.Response]:
+    def broken(request: httpx2.Request) -> httpx2.Response:
+        raise kind("the line is broken", request=request)
+
+    return broken
+
+
+BREAKS: dict[str, tuple[str, Callable[[httpx2.Request], httpx2.Response]]] = {
+    "timeout": ("did not answer in time", _raises(httpx2.ReadTimeout)),
+    "reset": ("cannot be reached", _raises(httpx2.ReadError)),
+    "no way there": ("cannot be reached", _raises(httpx2.ConnectError)),
+    "HTML": ("what it sent is no job", lambda _: httpx2.Response(200, html="<html>Sign in</html>")),
+    "half of it": ("what it sent is no job", lambda _: httpx2.Response(200, content=b'{"id": "ftjob-')),
+    "something else": ("what it sent is no job", lambda _: httpx2.Response(200, json={"object": "list"})),
+}
+"""In which ways no answer comes, or none that can be read; what the error says, and how it is done."""
 
 
 class WireWitness:
@@ -94,6 +113,12 @@ class WireWitness:
     def refuse(self, word: str, message: str, request_id: str) -> None:
         status, _, told = word.partition(" ")
         self._vendor.refuse(int(status), message, request_id, **dict([told.split("=")] if told else []))
+
+    def known_breaks(self) -> Mapping[str, str]:
+        return {way: words for way, (words, _) in BREAKS.items()}
+
+    def break_line(self, way: str) -> None:
+        self._vendor.breaks.append(BREAKS[way][1])
 
     def uploads(self) -> int:
         return len(self._vendor.files)

@@ -33,6 +33,7 @@ class WireVendor:
         jobs: All jobs, oldest first.
         watch: Called with each request, before it is answered.
         refusals: Status, body and request id for requests about jobs, each of which is refused in place of an answer.
+        breaks: Called with a request about jobs, one for each; what it returns, or raises, is what comes of it.
         faults: Called before the answer to a request to create a job; what it returns is sent in its place.
         not_servable: How many more questions find no deployment yet.
     """
@@ -45,6 +46,7 @@ class WireVendor:
         self.jobs: dict[str, dict[str, Any]] = {}
         self.events: dict[str, list[dict[str, Any]]] = {}
         self.refusals: list[tuple[int, dict[str, Any], str]] = []
+        self.breaks: list[Callable[[httpx2.Request], httpx2.Response]] = []
         self.faults: list[Callable[[httpx2.Request], httpx2.Response]] = []
         self.file_states: list[str] = []
         self.uploads: dict[str, dict[str, Any]] = {}
@@ -99,9 +101,8 @@ class WireVendor:
         headers = {"x-request-id": f"req_{uuid.uuid4().hex}", "openai-organization": "acme"}
         if KEY not in {request.headers.get("api-key"), request.headers.get("authorization", "")[len("Bearer ") :]}:
             return _error(401, "Incorrect API key provided.", headers, "invalid_api_key")
-        if self.refusals and path.startswith("/fine_tuning/jobs"):
-            status, told, request_id = self.refusals.pop(0)
-            return httpx2.Response(status, json={"error": told}, headers={**headers, "x-request-id": request_id})
+        if path.startswith("/fine_tuning/jobs") and (self.breaks or self.refusals):
+            return self._fail(request, headers)
         status, body = self._answer(request, path)
         if isinstance(body, bytes):
             return httpx2.Response(status, content=body, headers=headers)
@@ -110,6 +111,14 @@ class WireVendor:
         if status >= 400:
             return _error(status, body, headers)
         return httpx2.Response(status, json=body, headers=headers)
+
+    def _fail(self, request: httpx2.Request, headers: dict[str, str]) -> httpx2.Response:
+        if self.breaks:
+            return self.breaks.pop(0)(request)
+        status, told, request_id = self.refusals.pop(0)
+        if 300 <= status < 400:
+            headers["location"] = f"https://elsewhere.example/{told['message']}"
+        return httpx2.Response(status, json={"error": told}, headers={**headers, "x-request-id": request_id})
 
     def _answer(self, request: httpx2.Request, path: str) -> Answer:
         parts = path.strip("/").split("/")

@@ -19,7 +19,7 @@ from ftkit.errors import (
     QuotaError,
     RateLimitError,
 )
-from ftkit.models import ChatChunk, FineTuningJob, JobStatus, Problem
+from ftkit.models import ChatChunk, DeploymentStatus, FineTuningJob, JobStatus, Problem
 from ftkit.testing import MemoryProvider
 
 if TYPE_CHECKING:
@@ -27,6 +27,35 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ftkit.models import ChatMessage, ChatOptions, ChatReply, Checkpoint, Deployment, JobRequest
+
+
+class SaysThatItFailed(MemoryProvider):
+    """Takes a line that breaks for a refusal."""
+
+    def create_job(self, request: JobRequest, key: str) -> FineTuningJob:
+        try:
+            return super().create_job(request, key)
+        except ProviderUnavailableError as error:
+            if "was cut" not in str(error):
+                raise
+            raise ConflictError("it did not work", provider=self.name) from None
+
+
+class SaysNotWhy(MemoryProvider):
+    def get_job(self, job_id: str) -> FineTuningJob:
+        try:
+            return super().get_job(job_id)
+        except ProviderUnavailableError as error:
+            if error.status_code is not None:
+                raise
+            raise ProviderUnavailableError("no answer", provider=self.name) from None
+
+
+class AlwaysRuns(MemoryProvider):
+    def get_deployment(self, name: str) -> Deployment:
+        found = super().get_deployment(name)
+        is_strange = found.status is DeploymentStatus.UNKNOWN
+        return found.model_copy(update={"status": DeploymentStatus.RUNNING}) if is_strange else found
 
 
 class AnyRefusalIsAnError(MemoryProvider):
@@ -238,6 +267,9 @@ class CountsItsReaders(MemoryProvider):
 
 BROKEN: Mapping[type[MemoryProvider], tuple[str, str]] = MappingProxyType(
     {
+        AlwaysRuns: ("test_deployment_words", "must read as unknown"),
+        SaysNotWhy: ("test_broken_reads", "must say"),
+        SaysThatItFailed: ("test_broken_creates", "must be unclear"),
         AnswersWithAKeyError: ("test_chat", "chat: vendor exceptions"),
         AnyRefusalIsAnError: ("test_refused_reads", "refused with '402', must be a QuotaError"),
         AsksAgainInVain: ("test_client_asks_once", "refused with '401', it took 2"),

@@ -14,7 +14,18 @@ from ftkit.errors import (
     QuotaError,
     RateLimitError,
 )
-from ftkit.models import ChatChunk, Estimate, JobRequest, JobStatus, Lifecycle, Metrics, Page, Supervised, TrainingFile
+from ftkit.models import (
+    ChatChunk,
+    DeploymentStatus,
+    Estimate,
+    JobRequest,
+    JobStatus,
+    Lifecycle,
+    Metrics,
+    Page,
+    Supervised,
+    TrainingFile,
+)
 from ftkit.testing import MemoryProvider, MemoryVendor, ProviderAttacks, ProviderConformance, ProviderHooks
 
 if TYPE_CHECKING:
@@ -78,6 +89,22 @@ class MemoryWitness:
 
     def refuse_deployment(self, word: str, message: str, request_id: str) -> None:
         self.refuse(word, message, request_id)
+
+    def known_breaks(self) -> Mapping[str, str]:
+        return {"cut": "the line was cut"}
+
+    def break_line(self, way: str) -> None:
+        self._vendor.refuse(None, f"the line was {way}")
+
+    def known_deployment_words(self) -> Mapping[str, DeploymentStatus]:
+        return {
+            "starting": DeploymentStatus.CREATING,
+            "running": DeploymentStatus.RUNNING,
+            "stopped": DeploymentStatus.PAUSED,
+        }
+
+    def set_deployment(self, name: str, word: str) -> None:
+        self._vendor.set_deployment(name, word)
 
     def secrets(self) -> Sequence[str]:
         return [API_KEY]

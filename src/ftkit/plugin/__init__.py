@@ -4,18 +4,24 @@ A provider subclasses nothing, and needs none of these. They are what nearly eve
 docs/write-a-provider.md, which uses them.
 
 * before an upload: `problems_of`, and its parts `option_problems`, `hyperparameter_problems`, `field_problems`
-* exactly once: `the_one`, `made_since`, `walk`, `page_of`, `seed_of`, `word_of`
-* from the vendor's words to ours: `error_of`, `sdk_errors`, `known_id`, `model_of`, `no_options`, `asked_of`
+* exactly once: `the_one`, `fits`, `made_since`, `walk`, `page_of`, `seed_of`, `word_of`
+* from the vendor's words to ours: `error_of`, `sdk_errors`, `known_id`, `model_of`, `no_options`,
+  `same_named`, `asked_of`
+* a vendor over HTTP that has no package: `HttpService`
+* deployments where tuned models answer as they are: `NamesModels`
 * secrets: `HoldsKey`, `forgetful`, `masked`, `plain`, `raise_alone`
-* a chat in OpenAI's form: `ChatEndpoint`, or `request_body`, `reply_of` and `chunks_of` behind a package
-* a download that leaves nothing half-done: `landing`, `disk_errors`
+* a chat in OpenAI's form: `ChatEndpoint`, or `request_body`, `reply_of`, `chunks_of` and `to_the_end` behind a
+  package
+* a download that leaves nothing half-done: `saving`, or `landing` and `disk_errors`
 """
 
-from ftkit.plugin.asked import asked_of, known_id, model_of, no_options
-from ftkit.plugin.chat_wire import ChatEndpoint, chunks_of, reply_of, request_body
+from ftkit.plugin.aliases import NamesModels
+from ftkit.plugin.asked import asked_of, known_id, model_of, no_options, same_named
+from ftkit.plugin.chat_wire import ChatEndpoint, chunks_of, reply_of, request_body, to_the_end
 from ftkit.plugin.checking import field_problems, hyperparameter_problems, option_problems, problems_of
-from ftkit.plugin.disk import disk_errors, landing
-from ftkit.plugin.finding import made_since, page_of, seed_of, the_one, walk, word_of
+from ftkit.plugin.disk import disk_errors, landing, saving
+from ftkit.plugin.finding import fits, made_since, page_of, seed_of, the_one, walk, word_of
+from ftkit.plugin.http import HttpService
 from ftkit.plugin.http_errors import error_of, plain, raise_alone, retry_after_s
 from ftkit.plugin.sdk import sdk_errors
 from ftkit.plugin.secrets import HoldsKey, forgetful, masked
@@ -23,11 +29,14 @@ from ftkit.plugin.secrets import HoldsKey, forgetful, masked
 __all__ = [
     "ChatEndpoint",
     "HoldsKey",
+    "HttpService",
+    "NamesModels",
     "asked_of",
     "chunks_of",
     "disk_errors",
     "error_of",
     "field_problems",
+    "fits",
     "forgetful",
     "hyperparameter_problems",
     "known_id",
@@ -44,9 +53,12 @@ __all__ = [
     "reply_of",
     "request_body",
     "retry_after_s",
+    "same_named",
+    "saving",
     "sdk_errors",
     "seed_of",
     "the_one",
+    "to_the_end",
     "walk",
     "word_of",
 ]

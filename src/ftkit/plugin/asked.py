@@ -31,6 +31,16 @@ def asked_of(request: JobRequest) -> dict[str, Any]:
     }
 
 
+def same_named(told: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """Returns the fields that a vendor tells under our own names, for a noun; an empty text counts as untold.
+
+    Args:
+        told: What the vendor tells: its JSON.
+        names: Which fields. What else it tells may mean something else by one of our names, today or some day.
+    """
+    return {name: told[name] for name in names if told.get(name) not in (None, "")}
+
+
 def known_id(given: str, noun: str, provider: str, pattern: re.Pattern[str] = _ID) -> str:
     """Returns an id that may be one of the vendor's. What cannot be is not sent: it would become part of an address.
 

@@ -97,6 +97,19 @@ def chunks_of(payloads: Iterable[Mapping[str, Any]]) -> Iterator[ChatChunk]:
         yield last
 
 
+def to_the_end(chunks: Iterable[ChatChunk], provider: str) -> Iterator[ChatChunk]:
+    """Yields the pieces of an answer, and sees that the last one says why it ended.
+
+    Raises:
+        ProviderUnavailableError: The answer broke off. Many a package takes that for its end.
+    """
+    piece: ChatChunk | None = None
+    for piece in chunks:
+        yield piece
+    if piece is None or piece.finish_reason is None:
+        raise ProviderUnavailableError("the answer broke off", provider=provider)
+
+
 def _usage_of(value: object) -> ChatUsage | None:
     usage = _object(value)
     if not usage:

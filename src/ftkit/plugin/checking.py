@@ -35,6 +35,7 @@ def problems_of(
     methods: Mapping[type[Method], Collection[str]],
     fields: Collection[Field],
     options: type[BaseModel],
+    longest_suffix: int | None = None,
 ) -> list[Problem]:
     """Returns all that a provider has no room for in a request. What else a vendor refuses, add to it.
 
@@ -43,12 +44,17 @@ def problems_of(
         methods: The methods that there are, and the hyperparameters of each.
         fields: Which of the fields that not every vendor has there are.
         options: The model of the provider's own options.
+        longest_suffix: Most characters of a suffix, where there is such a bound.
     """
     method = request.method
     found = unsupported_method(method, methods)
     if not found:
         found += hyperparameter_problems(method, methods[type(method)], f"the method '{method.type}'")
-    return [*found, *field_problems(request, fields), *option_problems(options, request.provider_options)]
+    found += [*field_problems(request, fields), *option_problems(options, request.provider_options)]
+    if longest_suffix is not None and len(request.suffix or "") > longest_suffix:
+        message = f"a suffix has {longest_suffix} characters at most, and this one has {len(request.suffix or '')}."
+        found.append(Problem(code="long-suffix", field="suffix", message=message, fix="Write a shorter one."))
+    return found
 
 
 def hyperparameter_problems(method: Method, known: Collection[str], who: str) -> list[Problem]:

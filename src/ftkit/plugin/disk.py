@@ -9,7 +9,7 @@ import uuid
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
-from ftkit.errors import ProviderError, QuotaError
+from ftkit.errors import FtkitError, ProviderError, QuotaError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -38,6 +38,22 @@ def landing(target: Path) -> Generator[BinaryIO]:
         sync(target.parent)
 
 
+@contextmanager
+def saving(target: Path, provider: str) -> Generator[BinaryIO]:
+    """Opens a file to download into: `landing`, and what the disk refuses told by `disk_errors`.
+
+    Args:
+        target: Where the file is to be.
+        provider: Name of the provider.
+
+    Raises:
+        QuotaError: The disk is full.
+        ProviderError: It cannot be written.
+    """
+    with disk_errors(provider, "the file could not be written", target.parent), landing(target) as file:
+        yield file
+
+
 def sync(path: Path) -> None:
     """Returns when a file, or the names in a folder, would survive a loss of power."""
     handle = os.open(path, os.O_RDONLY)
@@ -62,6 +78,8 @@ def disk_errors(provider: str, what: str, folder: Path) -> Generator[None]:
     """
     try:
         yield
+    except FtkitError:  # some of ours are an OSError as well: that a vendor did not answer, say
+        raise
     except OSError as error:
         message = f"{what} in {folder}: {error.strerror or error}"
         if error.errno in _FULL:

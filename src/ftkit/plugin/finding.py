@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Protocol, TypeVar
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from ftkit.errors import NotFoundError, UnclearOutcomeError
 from ftkit.models import Page
@@ -21,10 +23,12 @@ class _HasId(Protocol):
 
 
 T = TypeVar("T")
-I = TypeVar("I", bound=_HasId)
+Listed = TypeVar("Listed", bound=_HasId)
 
 _PAGE = 100
 _SEEDS = 2**31 - 1
+_DIGITS = 1e-6
+"""How far a number may be from what was asked for: as far as one that is kept in 32 bits."""
 
 
 def walk(ask: Callable[[str | None, int], Page[T]], page: int = _PAGE) -> Iterator[T]:
@@ -43,7 +47,7 @@ def walk(ask: Callable[[str | None, int], Page[T]], page: int = _PAGE) -> Iterat
         after = found.next
 
 
-def page_of(items: Sequence[I], after: str | None, limit: int) -> Page[I]:
+def page_of(items: Sequence[Listed], after: str | None, limit: int) -> Page[Listed]:
     """Returns one page of a list that the vendor tells as a whole.
 
     Args:
@@ -94,6 +98,25 @@ def the_one(found: Sequence[FineTuningJob], key: str, provider: str) -> FineTuni
         message = f"{len(found)} jobs could be the one that was asked for"
         raise UnclearOutcomeError(message, provider=provider, key=key, candidates=[job.id for job in found])
     return found[0] if found else None
+
+
+def fits(wanted: object, told: object) -> bool:
+    """Whether what a vendor tells of a job is what it was ordered with, where it keeps no key.
+
+    What it does not tell speaks neither for nor against, and what was not asked for is not looked at. Numbers may have
+    lost a few digits: to take another job for this one is looked after by its seed and its files, and to miss it would
+    be paid for.
+
+    Args:
+        wanted: The order, or a part of it.
+        told: What the vendor tells under the same names.
+    """
+    if isinstance(wanted, Mapping) and isinstance(told, Mapping):
+        asked, known = cast("Mapping[str, object]", wanted), cast("Mapping[str, object]", told)
+        return all(fits(value, known.get(name)) for name, value in asked.items())
+    if isinstance(wanted, float) and isinstance(told, int | float):
+        return math.isclose(wanted, told, rel_tol=_DIGITS)
+    return told is None or wanted == told
 
 
 def seed_of(key: str) -> int:

@@ -69,7 +69,9 @@ def error_of(
     return kind(message, provider=provider, request_id=request_id, status_code=status, hint=hint)
 
 
-def sent_elsewhere(provider: str, method: str, url: str, status: int, location: str) -> ProviderError:
+def sent_elsewhere(
+    provider: str, method: str, url: str, status: int, location: str, request_id: str | None = None
+) -> ProviderError:
     """Returns the error for an answer that is a redirect. None is followed: it would take data, and keys, along.
 
     Args:
@@ -78,6 +80,7 @@ def sent_elsewhere(provider: str, method: str, url: str, status: int, location: 
         url: What was asked.
         status: The status of the answer.
         location: Where it sends us.
+        request_id: The vendor's id of the request, if it told one.
     """
     parts = urlsplit(urljoin(url, location))
     where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"[:_MOST_SHOWN]
@@ -86,7 +89,7 @@ def sent_elsewhere(provider: str, method: str, url: str, status: int, location: 
     # These three may as well mean that it was done, and where the outcome is.
     is_unclear = status in _SEE_OTHER and method not in {"GET", "HEAD"}
     kind = ProviderUnavailableError if is_unclear else ProviderError
-    return kind(message, provider=provider, hint=hint, status_code=status)
+    return kind(message, provider=provider, hint=hint, status_code=status, request_id=request_id)
 
 
 def origin_of(url: str) -> tuple[str, str, int | None]:

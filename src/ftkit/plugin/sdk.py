@@ -1,4 +1,4 @@
-"""Errors of a vendor's package, where it was made by the generator that `openai`, `anthropic`, `together` and others are.
+"""Errors of a vendor's package, where the same generator made it that made `openai`, `anthropic` and `together`.
 
 Those have the same classes under the same names: `APIStatusError` for an answer that is a refusal, below an `APIError`
 for all that went wrong with a request.
@@ -95,13 +95,18 @@ def _refused(
 
 def _borne(error: object) -> list[str]:
     """Returns the secrets that the request of an error bore, if it is known."""
-    request = getattr(error, "request", None)
+    try:
+        request = getattr(error, "request", None)
+    except RuntimeError:  # what an HTTP client says where it does not know it
+        return []
     return [] if request is None else list(borne_by(request))
 
 
 def _said(error: Any) -> str:  # noqa: ANN401 - likewise
     """Returns the vendor's own words: of {"error": {"message": ...}}, or of what is around or inside of it."""
-    body: object = error.body
+    body: object = error.body  # some packages hand on what is under "error" alone
+    if isinstance(body, str) and body:
+        return body
     told = cast("dict[str, object]", body) if isinstance(body, dict) else {}
     inner: object = told.get("error", told)
     if isinstance(inner, dict):

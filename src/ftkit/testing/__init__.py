@@ -14,12 +14,14 @@ from ftkit.testing.table import abilities_table
 from ftkit.testing.vendor import MemoryVendor
 from ftkit.testing.witness import (
     AddsEvents,
+    Breaks,
     CountsDeployments,
     CountsRequests,
     CountsUploads,
     LosesReplies,
     Refuses,
     RefusesDeployments,
+    SetsDeployments,
     Witness,
 )
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AddsEvents",
+    "Breaks",
     "Canary",
     "CountsDeployments",
     "CountsRequests",
@@ -44,6 +47,7 @@ __all__ = [
     "ProviderHooks",
     "Refuses",
     "RefusesDeployments",
+    "SetsDeployments",
     "Sighting",
     "Witness",
     "abilities_table",

@@ -63,6 +63,12 @@ STATUS_WORDS: Mapping[str, JobStatus] = {
 }
 """What the vendor's words mean. A word that is not here reads as UNKNOWN."""
 
+DEPLOYMENT_WORDS: Mapping[str, DeploymentStatus] = {
+    "starting": DeploymentStatus.CREATING,
+    "running": DeploymentStatus.RUNNING,
+    "stopped": DeploymentStatus.PAUSED,
+}
+
 _RULES = RuleBook(
     {"layout": "openai-preference", "accepts": ["preference"]},
     {"method": "supervised", "layout": "chat", "accepts": ["chat"]},
@@ -309,7 +315,8 @@ class MemoryProvider:
             name=deployment.name,
             provider=self.name,
             identity=self.identity(),
-            status=DeploymentStatus.RUNNING,
+            status=DEPLOYMENT_WORDS.get(deployment.status, DeploymentStatus.UNKNOWN),
+            provider_status=deployment.status,
             model=deployment.model,
             source=deployment.model,
             created_at=deployment.created_at,

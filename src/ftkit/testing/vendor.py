@@ -104,6 +104,7 @@ class VendorDeployment:
     name: str
     model: str
     created_at: datetime
+    status: str = "running"
 
 
 class MemoryVendor:
@@ -285,8 +286,13 @@ class MemoryVendor:
         with self._lock:
             self._lose_requests = n
 
-    def refuse(self, status: int, message: str, request_id: str) -> None:
-        """Lets the next request, of whatever kind, be refused before anything is done."""
+    def set_deployment(self, name: str, status_word: str) -> None:
+        """Puts a deployment into a state, any word at all."""
+        with self._lock:
+            self._deployments[name] = replace(self._known(self._deployments, name, "deployment"), status=status_word)
+
+    def refuse(self, status: int | None, message: str, request_id: str | None = None) -> None:
+        """Lets the next request, of whatever kind, be refused before anything is done; None: the line is cut."""
         with self._lock:
             self._refusals.append(VendorError(status, message, request_id))
 

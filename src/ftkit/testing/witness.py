@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ftkit.errors import FtkitError
-    from ftkit.models import JobStatus
+    from ftkit.models import DeploymentStatus, JobStatus
 
 
 class Witness(Protocol):
@@ -120,4 +120,33 @@ class RefusesDeployments(Protocol):
 
     def refuse_deployment(self, word: str, message: str, request_id: str) -> None:
         """Lets the vendor refuse the next request that lists deployments or asks for one. Once, as `Refuses.refuse`."""
+        ...
+
+
+@runtime_checkable
+class Breaks(Protocol):
+    """A witness that can let the line to the vendor break."""
+
+    def known_breaks(self) -> Mapping[str, str]:
+        """Returns the ways in which no answer comes, or none that can be read, and words that the error must hold.
+
+        {"timeout": "did not answer in time", "html": "cannot be read"}, say.
+        """
+        ...
+
+    def break_line(self, way: str) -> None:
+        """Lets the next request that reads a job, or asks for one, end in that way. Once."""
+        ...
+
+
+@runtime_checkable
+class SetsDeployments(Protocol):
+    """A witness that can put a deployment into a state."""
+
+    def known_deployment_words(self) -> Mapping[str, DeploymentStatus]:
+        """Returns every word that the vendor documents for a deployment's state, and what it means."""
+        ...
+
+    def set_deployment(self, name: str, word: str) -> None:
+        """Puts a deployment into a state, by the vendor's own word for it; it stays there."""
         ...

@@ -84,7 +84,8 @@ def _of_status(
         return CredentialsError(f"{provider}: {message}", hint=hint)
     if error.response.has_redirect_location:
         asked, location = error.request, error.response.headers["location"]
-        return sent_elsewhere(provider, asked.method, hide(str(asked.url)), status, hide(location))
+        request_id = hide(error.request_id or "") or None
+        return sent_elsewhere(provider, asked.method, hide(str(asked.url)), status, hide(location), request_id)
     where: dict[str, Any] = {
         "provider": provider,
         "request_id": hide(error.request_id or "") or None,

@@ -18,6 +18,7 @@ all the same, and the day it passes the entry has to go. Checks of abilities tha
 from __future__ import annotations
 
 from ftkit.testing.kit.around import Around
+from ftkit.testing.kit.breaking import Breaking
 from ftkit.testing.kit.declared import Declared
 from ftkit.testing.kit.files import Files
 from ftkit.testing.kit.foreseen import Foreseen
@@ -38,6 +39,7 @@ class ProviderConformance(
     Foreseen,
     Making,
     Refusals,
+    Breaking,
     Reading,
     Listing,
     Shown,

@@ -8,6 +8,8 @@ import time
 from collections.abc import Generator
 from typing import TYPE_CHECKING, ClassVar
 
+import pytest
+
 from ftkit.errors import ConfigurationError, ConflictError, NotFoundError, ProviderUnavailableError
 from ftkit.models import ChatChunk, ChatMessage, ChatOptions, ChatReply, Deployment, DeploymentStatus
 from ftkit.provider import Chats, Deploys, StreamsChat
@@ -15,6 +17,7 @@ from ftkit.testing import _rules as rules
 from ftkit.testing._rules import must
 from ftkit.testing.hooks import ProviderHooks
 from ftkit.testing.kit import basics
+from ftkit.testing.witness import SetsDeployments
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from ftkit.testing.witness import Witness
 
 _HELLO = (ChatMessage(role="user", content="Hello"),)
+_STRANGE_WORD = "ftkit_never_seen"
 _SHORT = ChatOptions(max_tokens=8)
 
 
@@ -73,6 +77,19 @@ class Serving(ProviderHooks, kit=True):
             must(deploys.get_deployment("ftkit-kit").status.is_gone, "a deleted deployment still stands")
         after = provider.get_job(job.id)
         must(after.fine_tuned_model == job.fine_tuned_model, "deleting the deployment deleted the model")
+
+    def test_deployment_words(self, provider: Provider, witness: Witness, tmp_path: Path) -> None:
+        """Every word for a deployment's state reads as the witness says; one never heard is UNKNOWN, and is kept."""
+        deploys = basics.able(provider, Deploys)
+        if not isinstance(witness, SetsDeployments):
+            pytest.skip("the witness cannot put a deployment into a state")
+        deploys.deploy(basics.a_tuned_job(self, provider, witness, tmp_path), "ftkit-kit", self.deploy_options())
+        for word, status in {**witness.known_deployment_words(), _STRANGE_WORD: DeploymentStatus.UNKNOWN}.items():
+            witness.set_deployment("ftkit-kit", word)
+            now = deploys.get_deployment("ftkit-kit")
+            must(now.status is status, f"{word!r} must read as {status.value}, and reads as {now.status.value}")
+            must(now.provider_status == word, f"provider_status must be {word!r}, and is {now.provider_status!r}")
+            rules.round_trips(Deployment, now)
 
     def test_chat(self, provider: Provider, witness: Witness, tmp_path: Path) -> None:
         """A deployed model answers. One that was deleted is an error of ftkit's, unless it can be asked as it is."""
