@@ -4,10 +4,11 @@
     python mutation/maps.py --list      # what would be tried
     python mutation/maps.py openai      # those whose name holds a word
 
-A mutant is the package with one entry of a table, or one statement of a function, gone: of the words for a job's state,
-of what becomes of a vendor's refusals, of the rule by which reads are tried again. Only the kit is run on it, as the
-provider's own author would. One that nobody could notice stands in `UNSEEN`, with the reason; the exit status is 1 if
-any other survives, or if one of those is noticed after all.
+A mutant is the package with one entry of a table, or one decision of a function, gone: of the words for a job's state,
+of what becomes of a vendor's refusals, of the rule by which reads are tried again. The kit is run on it, as the
+provider's own author would. What the kit does not notice, other tests may: what no kit can reach, such as Ctrl-C in the
+middle of a request. One that nobody can notice stands in `UNSEEN`, with the reason. The exit status is 1 if any other
+survives, or if one of those is noticed after all.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,13 +49,15 @@ class Mutant:
         name: File, table or function, and what is gone: the same in every run.
         file: The file, below the package.
         text: The file without it.
-        tests: What is run on it.
+        kit: The kits that are run on it.
+        others: The tests that are run where those do not notice.
     """
 
     name: str
     file: str
     text: str
-    tests: tuple[str, ...]
+    kit: tuple[str, ...]
+    others: tuple[str, ...]
 
 
 def mutants_of(target: Target) -> Iterator[Mutant]:
@@ -61,7 +65,7 @@ def mutants_of(target: Target) -> Iterator[Mutant]:
     tree = ast.parse((ROOT / "src" / "ftkit" / target.file).read_text(encoding="utf-8"))
     for what, lists, n in _found(tree, target):
         gone, text = _without(tree, lists, n)
-        yield Mutant(f"{target.file}: {what}: {gone}", target.file, text, target.tests)
+        yield Mutant(f"{target.file}: {what}: {gone}", target.file, text, target.kit, target.others)
 
 
 def _found(tree: ast.Module, target: Target) -> Iterator[tuple[str, list[list[ast.AST]], int]]:
@@ -142,13 +146,15 @@ def _keywords(tree: ast.Module, names: tuple[str, ...]) -> Iterator[tuple[list[a
                     yield cast("list[ast.AST]", node.keywords), n
 
 
-def killed(mutant: Mutant, place: Path) -> bool:
-    """Runs the kit on a mutant, in a copy of the package, and says whether it has noticed."""
+def seen_by(mutant: Mutant, place: Path) -> str:
+    """Runs the tests on a mutant, in a copy of the package, and says which of them notice: "kit", "others", or none."""
     path = place / "ftkit" / mutant.file
     was = path.read_text(encoding="utf-8")
     path.write_text(mutant.text, encoding="utf-8")
     try:
-        return not _passes(mutant.tests, place)
+        if not _passes(mutant.kit, place):
+            return "kit"
+        return "others" if mutant.others and not _passes(mutant.others, place) else ""
     finally:
         path.write_text(was, encoding="utf-8")
 
@@ -177,36 +183,38 @@ def main(words: list[str], *, only_list: bool) -> int:
         return int(bool(unheard))
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(WORKERS) as pool:
+        places = [Path(folder) / str(n) for n in range(WORKERS)]
         free: SimpleQueue[Path] = SimpleQueue()
-        for n in range(WORKERS):
-            shutil.copytree(ROOT / "src", Path(folder) / str(n), ignore=shutil.ignore_patterns("__pycache__"))
-            free.put(Path(folder) / str(n))
-        for tests in {each.tests for each in chosen}:
-            if not _passes(tests, Path(folder) / "0"):
-                print(f"the kit does not pass as it is: {' '.join(tests)}")
+        for place in places:
+            shutil.copytree(ROOT / "src", place, ignore=shutil.ignore_patterns("__pycache__"))
+            free.put(place)
+        for tests in {tests for each in chosen for tests in (each.kit, each.others) if tests}:
+            if not _passes(tests, places[0]):
+                print(f"these do not pass as they are: {' '.join(tests)}")
                 return 2
-
-        def tried(mutant: Mutant) -> bool:
-            place = free.get()
-            try:
-                return killed(mutant, place)
-            finally:
-                free.put(place)
-
-        wrong = 0
-        for mutant, is_killed in zip(chosen, pool.map(tried, chosen), strict=True):
-            is_known = mutant.name in UNSEEN
-            wrong += is_killed == is_known
-            verdict = {(True, False): "killed", (False, True): "unseen", (True, True): "KILLED"}
-            print(f"{verdict.get((is_killed, is_known), 'ALIVE'):<7} {mutant.name}", flush=True)
-    seen = len(chosen) - sum(each.name in UNSEEN for each in chosen) - wrong
-    minutes = (time.monotonic() - began) / 60
-    print(
-        f"{seen} of {len(chosen)} mutants killed, {len(chosen) - seen - wrong} that nobody can see, {wrong} wrong;",
-        end=" ",
-    )
-    print(f"{minutes:.0f} min.")
+        score = _try_all(chosen, pool, free)
+    print(f"{len(chosen)} mutants: {score['kit']} seen by the kit, {score['others']} by other tests alone,", end=" ")
+    wrong = score["ALIVE"] + score["SEEN"]
+    print(f"{score['unseen']} that nobody can see, {wrong} wrong; {(time.monotonic() - began) / 60:.0f} min.")
     return int(wrong > 0)
+
+
+def _try_all(chosen: list[Mutant], pool: ThreadPoolExecutor, free: SimpleQueue[Path]) -> Counter[str]:
+    """Tries mutants, prints what came of each, and counts it."""
+
+    def tried(mutant: Mutant) -> str:
+        place = free.get()
+        try:
+            return seen_by(mutant, place)
+        finally:
+            free.put(place)
+
+    score: Counter[str] = Counter()
+    for mutant, seen in zip(chosen, pool.map(tried, chosen), strict=True):
+        verdict = ("SEEN" if seen else "unseen") if mutant.name in UNSEEN else seen or "ALIVE"
+        score[verdict] += 1
+        print(f"{verdict:<7} {mutant.name}", flush=True)
+    return score
 
 
 if __name__ == "__main__":

@@ -62,8 +62,9 @@ def read_page(text: str) -> Page:
         if runs:
             page.blocks.append(code)
         elif title:
-            before_it = page.files.get(title["name"], "")
-            page.files[title["name"]] = f"{before_it}\n{code}" if before_it else code
+            so_far = page.files.get(title["name"], "")
+            gap = "\n" if code.startswith(" ") else "\n\n"  # within a class, or between two
+            page.files[title["name"]] = f"{so_far}{gap}{code}" if so_far else code
         elif _PYTHON.match(info) and not _MARK.fullmatch(before):
             page.wrong.append(f"line {n + 1}: ```{info}")
         elif info == "sh":

@@ -27,7 +27,7 @@ from ftkit.errors import (
     QuotaError,
     RateLimitError,
 )
-from ftkit.models import JobRequest, JobStatus, TrainingFile
+from ftkit.models import DeploymentStatus, JobRequest, JobStatus, TrainingFile
 from ftkit.providers.huggingface.remote.provider import JobsHuggingFace
 from ftkit.testing import ProviderAttacks, ProviderConformance, ProviderHooks
 
@@ -67,6 +67,19 @@ REFUSALS: dict[str, type[FtkitError]] = {
 }
 
 
+DEPLOYMENT_WORDS = {
+    "pending": DeploymentStatus.CREATING,
+    "initializing": DeploymentStatus.CREATING,
+    "updating": DeploymentStatus.CREATING,
+    "running": DeploymentStatus.RUNNING,
+    "scaledToZero": DeploymentStatus.RUNNING,
+    "paused": DeploymentStatus.PAUSED,
+    "failed": DeploymentStatus.FAILED,
+    "updateFailed": DeploymentStatus.FAILED,
+}
+"""The states of an endpoint that huggingface_hub names (`InferenceEndpointStatus`)."""
+
+
 class HubWitness:
     """Looks at the stand-in itself."""
 
@@ -96,6 +109,12 @@ class HubWitness:
 
     def refuse(self, word: str, message: str, request_id: str) -> None:
         self._hub.once.append(({"GET jobs", "POST job"}, refused(word, message, request_id)))
+
+    def known_deployment_words(self) -> Mapping[str, DeploymentStatus]:
+        return DEPLOYMENT_WORDS
+
+    def set_deployment(self, name: str, word: str) -> None:
+        self._endpoints.set(name, word, readyReplica=0)
 
     def known_deployment_refusals(self) -> Mapping[str, type[FtkitError]]:
         return REFUSALS

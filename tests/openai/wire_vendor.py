@@ -117,7 +117,8 @@ class WireVendor:
             return self.breaks.pop(0)(request)
         status, told, request_id = self.refusals.pop(0)
         if 300 <= status < 400:
-            headers["location"] = f"https://elsewhere.example/{told['message']}"
+            headers |= {"location": f"https://elsewhere.example/{told['message']}", "x-request-id": request_id}
+            return httpx2.Response(status, headers=headers)
         return httpx2.Response(status, json={"error": told}, headers={**headers, "x-request-id": request_id})
 
     def _answer(self, request: httpx2.Request, path: str) -> Answer:

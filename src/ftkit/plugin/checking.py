@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 Field = Literal["validation_file", "suffix", "seed", "metadata"]
 """A field of a request that not every vendor has room for."""
 _FIELDS: Mapping[Field, str] = {
-    "validation_file": "validation files",
-    "suffix": "suffixes",
-    "seed": "seeds",
-    "metadata": "labels",
+    "validation_file": "it takes no validation file.",
+    "suffix": "it takes no suffix.",
+    "seed": "it takes no seed.",
+    "metadata": "it keeps no metadata.",
 }
 
 
@@ -86,8 +86,8 @@ def field_problems(request: JobRequest, known: Collection[Field]) -> list[Proble
         known: Which of the fields that not every vendor has there are.
     """
     return [
-        Problem(code="unsupported-field", field=name, message=f"it has no {plural} of jobs.", fix="Leave it out.")
-        for name, plural in _FIELDS.items()
+        Problem(code="unsupported-field", field=name, message=message, fix="Leave it out.")
+        for name, message in _FIELDS.items()
         if name not in known and getattr(request, name) not in (None, {})
     ]
 

@@ -105,7 +105,7 @@ class HttpService(HoldsKey):
         try:
             return body.model_validate_json(response.content)
         except ValidationError:
-            message = f"what it sent is no {body.__name__}: {self.hide(response.text)[:_MOST_SHOWN]!r}"
+            message = f"what it sent is no {body.__name__.removesuffix('Body').lower()}: {self.hide(response.text)[:_MOST_SHOWN]!r}"
         raise ProviderUnavailableError(message, **self._where(response))
 
     def send(self, method: str, *path: str, **request: Any) -> httpx2.Response:

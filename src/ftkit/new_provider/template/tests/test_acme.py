@@ -16,7 +16,7 @@ from ftkit.errors import (
     RateLimitError,
 )
 from ftkit.methods import Supervised
-from ftkit.models import JobRequest, JobStatus, TrainingFile
+from ftkit.models import DeploymentStatus, JobRequest, JobStatus, TrainingFile
 from ftkit.testing import ProviderAttacks, ProviderConformance, ProviderHooks
 from vendor import AcmeVendor
 
@@ -98,6 +98,22 @@ class AcmeWitness:
 
     def refuse_deployment(self, word: str, message: str, request_id: str) -> None:
         self.refuse(word, message, request_id)
+
+    def known_breaks(self) -> Mapping[str, str]:
+        return {"timeout": "did not answer in time", "html": "what it sent is no job"}
+
+    def break_line(self, way: str) -> None:
+        self.vendor.breaks.append(way)
+
+    def known_deployment_words(self) -> Mapping[str, DeploymentStatus]:
+        return {  # TODO: likewise
+            "starting": DeploymentStatus.CREATING,
+            "running": DeploymentStatus.RUNNING,
+            "failed": DeploymentStatus.FAILED,
+        }
+
+    def set_deployment(self, name: str, word: str) -> None:
+        self.vendor.deployments[name]["status"] = word
 
 
 class AcmeHooks(ProviderHooks):

@@ -46,6 +46,7 @@ class AcmeVendor:
 
     Attributes:
         calls: How often each thing was asked for, such as "POST /jobs".
+        breaks: In which ways the next answers come to nothing: "timeout" or "html", one each.
         lose_replies: So many of the next jobs are made, and the line is cut before the answer.
     """
 
@@ -56,6 +57,7 @@ class AcmeVendor:
         self.deployments: dict[str, Body] = {}
         self.calls: Counter[str] = Counter()
         self.lose_replies = 0
+        self.breaks: list[str] = []
         self._refusals: list[RefusalError] = []
         self._api_key = api_key
         self._contents: dict[str, bytes] = {}
@@ -69,6 +71,8 @@ class AcmeVendor:
         """Answers a request."""
         asked = Asked(dict(request.url.params), request.read())
         with self._lock:
+            if self.breaks:
+                return _broken(self.breaks.pop(0), request)
             try:
                 answer = self._routed(request, asked)
             except RefusalError as refusal:
@@ -165,13 +169,19 @@ class AcmeVendor:
     def _new_deployment(self, order: Body) -> Body:
         if order["name"] in self.deployments:
             raise RefusalError(409, f"the name {order['name']} is taken")
-        self.deployments[order["name"]] = order
-        return order
+        self.deployments[order["name"]] = {**order, "status": "running"}
+        return self.deployments[order["name"]]
 
     def _reply(self, body: Body) -> Body:
         model = _known(self.deployments, body["model"])["model"]
         text = f"nothing was trained, and this is an echo: {body['messages'][-1]['content']}"
         return {"model": model, "choices": [{"message": {"content": text}, "finish_reason": "stop"}]}
+
+
+def _broken(way: str, request: httpx2.Request) -> httpx2.Response:
+    if way == "timeout":
+        raise httpx2.ReadTimeout("no answer came", request=request)
+    return httpx2.Response(200, html="<html>Please sign in</html>")
 
 
 def _now() -> str:

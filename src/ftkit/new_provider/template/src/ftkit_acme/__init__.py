@@ -54,6 +54,14 @@ STATUS_WORDS: Mapping[str, JobStatus] = {
 """Every word that the API documents for a job's state; any other reads as UNKNOWN. TODO: the API's."""
 
 
+DEPLOYMENT_WORDS: Mapping[str, DeploymentStatus] = {
+    "starting": DeploymentStatus.CREATING,
+    "running": DeploymentStatus.RUNNING,
+    "failed": DeploymentStatus.FAILED,
+}
+"""The same for a deployment's state. TODO: the API's."""
+
+
 class AcmeOptions(Settings):
     """What only this provider has: a job's `provider_options`. TODO: the API's, or none.
 
@@ -113,6 +121,7 @@ class DeploymentBody(BaseModel):
     name: str
     model: str
     source: str
+    status: str
 
 
 class ChoiceBody(BaseModel):
@@ -305,7 +314,7 @@ class AcmeProvider(plugin.HoldsKey):
         while True:
             cursor = {} if after is None else {"after": after}
             page = self._service.ask(body, "GET", *path, params={"limit": limit, **cursor})
-            if page.items or page.next is None:
+            if page.items or page.next in {None, after}:
                 return page
             after = page.next
 
@@ -326,5 +335,9 @@ class AcmeProvider(plugin.HoldsKey):
         return TrainingFile(id=body.id, provider=self.name, filename=body.name.partition("--")[2], size=body.size)
 
     def _deployment(self, body: DeploymentBody) -> Deployment:
-        # TODO: a table like STATUS_WORDS, where it takes a while until it stands
-        return Deployment(provider=self.name, status=DeploymentStatus.RUNNING, **body.model_dump())
+        return Deployment(
+            provider=self.name,
+            status=DEPLOYMENT_WORDS.get(body.status, DeploymentStatus.UNKNOWN),
+            provider_status=body.status,
+            **body.model_dump(exclude={"status"}),
+        )
