@@ -359,7 +359,7 @@ class Expires(WireVendor):
 
 
 def test_an_upload_that_expired_though_our_clock_denies_it_is_begun_anew(tmp_path: Path) -> None:
-    from ftkit.providers._notes import Notes
+    from ftkit.plugin.notes import Notes
     from ftkit.providers._openai_wire.line import Line
     from ftkit.providers._openai_wire.uploads import Sender
 

@@ -12,7 +12,7 @@ import pytest
 from job_tools import COMMAND, REQUEST, ask_only, await_word, elsewhere, start
 
 from ftkit.errors import ProviderError, QuotaError
-from ftkit.providers._disk import try_lock, write_atomically
+from ftkit.plugin.disk import try_lock, write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path

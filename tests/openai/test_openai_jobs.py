@@ -32,7 +32,7 @@ from ftkit import (
     UnsupportedError,
 )
 from ftkit.plugin.http_errors import plain, retry_after_s
-from ftkit.providers._notes import Notes
+from ftkit.plugin.notes import Notes
 from ftkit.providers._openai_wire.line import Line
 from ftkit.providers._openai_wire.uploads import Sender
 from ftkit.providers.azure import AzureProvider

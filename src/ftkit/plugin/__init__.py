@@ -8,14 +8,14 @@ docs/write-a-provider.md, which uses them.
 * from the vendor's words to ours: `error_of`, `sdk_errors`, `known_id`, `model_of`, `no_options`,
   `same_named`, `asked_of`
 * a vendor over HTTP that has no package: `HttpService`
-* deployments where tuned models answer as they are: `NamesModels`
+* deployments where tuned models answer as they are: `NamesModels`, or `Aliases` within a provider of another base
 * secrets: `HoldsKey`, `forgetful`, `masked`, `plain`, `raise_alone`
 * a chat in OpenAI's form: `ChatEndpoint`, or `request_body`, `reply_of`, `chunks_of` and `to_the_end` behind a
   package
 * a download that leaves nothing half-done: `saving`, or `landing` and `disk_errors`
 """
 
-from ftkit.plugin.aliases import NamesModels
+from ftkit.plugin.aliases import Aliases, NamesModels
 from ftkit.plugin.asked import asked_of, known_id, model_of, no_options, same_named
 from ftkit.plugin.chat_wire import ChatEndpoint, chunks_of, reply_of, request_body, to_the_end
 from ftkit.plugin.checking import field_problems, hyperparameter_problems, option_problems, problems_of
@@ -27,6 +27,7 @@ from ftkit.plugin.sdk import sdk_errors
 from ftkit.plugin.secrets import HoldsKey, forgetful, masked
 
 __all__ = [
+    "Aliases",
     "ChatEndpoint",
     "HoldsKey",
     "HttpService",

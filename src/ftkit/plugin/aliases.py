@@ -2,31 +2,86 @@
 
 from __future__ import annotations
 
-import json
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-
-from filelock import FileLock
 
 from ftkit.errors import ConflictError, NotFoundError
 from ftkit.home import state_folder
 from ftkit.models import Deployment, DeploymentStatus
 from ftkit.plugin.asked import model_of, no_options
-from ftkit.plugin.disk import disk_errors, landing
+from ftkit.plugin.notes import Notes
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
-    from pathlib import Path
+    from collections.abc import Mapping
+    from decimal import Decimal
 
     from ftkit.models import Checkpoint, FineTuningJob
 
-_WAIT_S = 60.0
-_MOST_SHOWN = 80
+
+class Aliases:
+    """The names of one account on this machine.
+
+    Args:
+        provider: Name of the provider.
+        identity: The account.
+        price_per_hour: What it costs that a model can be asked, asked or not; None if that is unknown.
+    """
+
+    def __init__(self, provider: str, identity: str, price_per_hour: Decimal | None = None) -> None:
+        self._provider = provider
+        self._identity = identity
+        self._price_per_hour = price_per_hour
+        self._notes = Notes(state_folder() / provider / "deployments.json", provider)
+
+    def put(self, name: str, model: str, source: str) -> Deployment:
+        """Gives a model a name; the same again is the same.
+
+        Raises:
+            ConflictError: The name stands for another model.
+        """
+        with self._notes.change() as notes:
+            mine = notes.setdefault(self._identity, {})
+            known = mine.setdefault(name, {"model": model, "source": source, "made": datetime.now(UTC).isoformat()})
+        if known["model"] != model:
+            message = f"the name '{name}' stands for {known['model']}"
+            raise ConflictError(message, provider=self._provider, hint="Choose another name, or delete that one first.")
+        return self.get(name)
+
+    def get(self, name: str) -> Deployment:
+        """Returns what a name stands for.
+
+        Raises:
+            NotFoundError: It stands for nothing.
+        """
+        found = next((each for each in self.all() if each.name == name), None)
+        if found is None:
+            raise NotFoundError(f"there is no deployment '{name[:80]}'", provider=self._provider)
+        return found
+
+    def all(self) -> list[Deployment]:
+        """Returns all of them, by name."""
+        return [
+            Deployment(
+                name=name,
+                provider=self._provider,
+                identity=self._identity,
+                status=DeploymentStatus.RUNNING,
+                model=note["model"],
+                source=note["source"],
+                created_at=datetime.fromisoformat(note["made"]),
+                price_per_hour=self._price_per_hour,
+            )
+            for name, note in sorted(self._notes.read().get(self._identity, {}).items())
+        ]
+
+    def delete(self, name: str) -> None:
+        """Forgets a name. The model stays."""
+        with self._notes.change() as notes:
+            notes.get(self._identity, {}).pop(name, None)
 
 
 class NamesModels:
-    """Base of a provider whose tuned models answer as they are. It gives them names, by account, on this machine.
+    """Base of a provider whose tuned models answer as they are: it gives them names, by account, on this machine.
 
     Attributes:
         name: Name of the provider.
@@ -49,13 +104,7 @@ class NamesModels:
         """
         no_options(options, () if self.asked_as is None else (self.asked_as,))
         model, source = model_of(target, self.name)
-        note = {"model": str(options.get(self.asked_as or "", model)), "source": source}
-        with self._aliases() as known:
-            told = known.setdefault(name, {**note, "made": datetime.now(UTC).isoformat()})
-        if {**note, "made": told["made"]} != told:
-            message = f"the name '{name}' stands for {told['model']}, of {told['source']}"
-            raise ConflictError(message, provider=self.name, hint="Choose another name, or delete that one first.")
-        return self.get_deployment(name)
+        return self._aliases().put(name, str(options.get(self.asked_as or "", model)), source)
 
     def get_deployment(self, name: str) -> Deployment:
         """Returns what a name stands for.
@@ -63,51 +112,15 @@ class NamesModels:
         Raises:
             NotFoundError: It stands for nothing.
         """
-        found = next((each for each in self.list_deployments() if each.name == name), None)
-        if found is None:
-            raise NotFoundError(f"there is no deployment {name[:_MOST_SHOWN]!r}", provider=self.name)
-        return found
+        return self._aliases().get(name)
 
     def list_deployments(self) -> list[Deployment]:
         """Lists the names that were given on this machine."""
-        with self._aliases() as known:
-            return [
-                Deployment(
-                    name=name,
-                    provider=self.name,
-                    identity=self.identity(),
-                    status=DeploymentStatus.RUNNING,
-                    model=told["model"],
-                    source=told["source"],
-                    created_at=datetime.fromisoformat(told["made"]),
-                )
-                for name, told in sorted(known.items())
-            ]
+        return self._aliases().all()
 
     def delete_deployment(self, name: str) -> None:
         """Forgets a name. What it stands for stays."""
-        with self._aliases() as known:
-            known.pop(name, None)
+        self._aliases().delete(name)
 
-    @contextmanager
-    def _aliases(self) -> Generator[dict[str, dict[str, str]]]:
-        """Yields the names of the account to be looked at or changed; no other process changes them meanwhile."""
-        folder, account = state_folder() / self.name, self.identity()
-        with disk_errors(self.name, "the names of models could not be kept", folder):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with FileLock(folder / "aliases.lock", timeout=_WAIT_S):
-                all_known = _read(folder / "aliases.json")
-                before = json.dumps(all_known)
-                yield all_known.setdefault(account, {})
-                after = json.dumps(all_known)
-                if after != before:
-                    with landing(folder / "aliases.json") as file:
-                        file.write(after.encode())
-
-
-def _read(path: Path) -> dict[str, dict[str, dict[str, str]]]:
-    try:
-        known: dict[str, dict[str, dict[str, str]]] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    return known
+    def _aliases(self) -> Aliases:
+        return Aliases(self.name, self.identity())

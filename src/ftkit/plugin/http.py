@@ -105,7 +105,8 @@ class HttpService(HoldsKey):
         try:
             return body.model_validate_json(response.content)
         except ValidationError:
-            message = f"what it sent is no {body.__name__.removesuffix('Body').lower()}: {self.hide(response.text)[:_MOST_SHOWN]!r}"
+            noun, shown = body.__name__.removesuffix("Body").lower(), self.hide(response.text)[:_MOST_SHOWN]
+            message = f"what it sent is no {noun}: {shown!r}"
         raise ProviderUnavailableError(message, **self._where(response))
 
     def send(self, method: str, *path: str, **request: Any) -> httpx2.Response:

@@ -38,7 +38,7 @@ from ftkit.errors import (
 from ftkit.methods import Settings
 from ftkit.models import Deployment, DeploymentStatus, Noun, UtcDatetime
 from ftkit.plugin.chat_wire import ChatEndpoint
-from ftkit.providers._disk import log_tail, refuse_links, refuse_links_in, write_atomically
+from ftkit.plugin.disk import log_tail, refuse_links, refuse_links_in, write_atomically
 from ftkit.providers._processes import ProcessId, end_group, is_alive, start_detached
 from ftkit.providers.huggingface.engines import Engine, Wanted, choose
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from ftkit.providers._disk import write_atomically
+from ftkit.plugin.disk import write_atomically
 from ftkit.providers._local_endpoints import SERVER, SERVER_LOCK, ServerState
 from ftkit.providers._processes import this_process
 

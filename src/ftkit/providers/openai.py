@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from datetime import date
+from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -15,10 +16,9 @@ from pydantic import Field, SecretStr, ValidationError
 from ftkit.errors import ConfigurationError, CredentialsError, NotFoundError
 from ftkit.lifecycles import announced, with_shutdown
 from ftkit.methods import Settings
-from ftkit.plugin import model_of, no_options, option_problems
+from ftkit.plugin import Aliases, model_of, no_options, option_problems
 from ftkit.plugin.secrets import forgetful, url_shown
 from ftkit.providers._openai_wire import Line, OpenAIWire
-from ftkit.providers._openai_wire.aliases import Aliases
 from ftkit.providers._openai_wire.bodies import Body, JobBody, ModelBody
 from ftkit.providers._openai_wire.limits import problems_of
 from ftkit.providers._openai_wire.opening import opened
@@ -202,7 +202,7 @@ class OpenAIProvider(OpenAIWire):
 
     @cached_property
     def _aliases(self) -> Aliases:
-        return Aliases(_NAME, self.identity(), self._notes("deployments"))
+        return Aliases(_NAME, self.identity(), Decimal(0))  # it is a name, and no machine waits behind it
 
     def _order(self, request: JobRequest, key: str) -> dict[str, Any]:
         options = OpenAIOptions(**request.provider_options).model_dump(exclude_none=True)

@@ -7,8 +7,7 @@ import io
 import os
 from typing import TYPE_CHECKING, Protocol
 
-from ftkit.plugin.disk import sync
-from ftkit.providers._disk import remove
+from ftkit.plugin.disk import remove, sync
 from ftkit.server.errors import TOO_LARGE, ApiError, missing
 from ftkit.server.records import FileRecord, new_id, now
 from ftkit.server.store import ALL, Filter

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from ftkit.errors import ConfigurationError, ConflictError, MissingExtraError
 from ftkit.home import CACHE, CONFIG_FOLDER, HOME, LOCAL_SLOTS, cache_folder, config_folder, state_folder
-from ftkit.providers._disk import write_atomically
+from ftkit.plugin.disk import write_atomically
 from ftkit.server.settings import LOOPBACK
 
 if TYPE_CHECKING:

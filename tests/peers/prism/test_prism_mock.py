@@ -45,7 +45,7 @@ from ftkit import (
     Supervised,
     TrainingFile,
 )
-from ftkit.providers._notes import Notes
+from ftkit.plugin.notes import Notes
 from ftkit.providers._openai_wire.uploads import Sender
 from ftkit.providers.openai import OpenAIProvider
 

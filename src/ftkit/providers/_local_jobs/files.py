@@ -14,8 +14,7 @@ from pydantic import ValidationError
 
 from ftkit.errors import NotFoundError, ProviderError
 from ftkit.models import Page, TrainingFile
-from ftkit.plugin.disk import disk_errors, landing
-from ftkit.providers._disk import refuse_links, write_atomically
+from ftkit.plugin.disk import disk_errors, landing, refuse_links, write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path

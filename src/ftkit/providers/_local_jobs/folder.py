@@ -12,7 +12,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError
 from ftkit.errors import ProviderError
 from ftkit.models import FineTuningJob, JobEvent, JobRequest, JobStatus, Noun, UtcDatetime
 from ftkit.plugin.asked import asked_of
-from ftkit.providers._disk import locked, log_tail, write_atomically
+from ftkit.plugin.disk import locked, log_tail, write_atomically
 from ftkit.providers._processes import ProcessId, is_alive
 
 if TYPE_CHECKING:

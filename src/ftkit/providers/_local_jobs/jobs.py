@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import ConflictError, NotFoundError, ProviderError
 from ftkit.models import FineTuningJob, JobEvent, JobRequest, JobStatus, Page
-from ftkit.plugin.disk import disk_errors, sync
-from ftkit.providers._disk import (
+from ftkit.plugin.disk import (
+    disk_errors,
     refuse_links,
     refuse_links_in,
     require_posix,
+    sync,
     take,
     try_lock,
     write_atomically,

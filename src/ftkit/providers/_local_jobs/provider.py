@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ftkit.errors import ConfigurationError, ConflictError, NotFoundError
 from ftkit.home import LOCAL_SLOTS, state_folder
 from ftkit.models import Checkpoint, Estimate, FineTuningJob, JobStatus, Metrics, Problem, Severity
-from ftkit.providers._disk import refuse_links_in
+from ftkit.plugin.disk import refuse_links_in
 from ftkit.providers._local_jobs.files import KeepsFiles, LocalFiles
 from ftkit.providers._local_jobs.folder import JOB_ID
 from ftkit.providers._local_jobs.jobs import LocalJobs

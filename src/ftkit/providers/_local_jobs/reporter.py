@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from ftkit.errors import ConflictError
 from ftkit.models import EventLevel, JobEvent, Metrics
+from ftkit.plugin.disk import write_atomically
 from ftkit.plugin.secrets import masked, surrounding
-from ftkit.providers._disk import write_atomically
 from ftkit.providers._local_jobs.folder import EVENTS, WORDS, JobFolder, JobState
 
 if TYPE_CHECKING:

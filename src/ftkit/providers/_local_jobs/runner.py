@@ -14,7 +14,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ftkit.providers._disk import locked, try_lock
+from ftkit.plugin.disk import locked, try_lock
 from ftkit.providers._local_jobs.folder import LOCK, QUEUE
 from ftkit.providers._local_jobs.reporter import Reporter
 from ftkit.providers._processes import is_alive, this_process

@@ -11,7 +11,7 @@ from ftkit.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ftkit.providers._notes import Notes
+    from ftkit.plugin.notes import Notes
 
 INSTALLATION = "x-ftkit-installation"
 """What `ftkit serve` says of itself, in every answer: it is one account, whatever host and port it answers at."""

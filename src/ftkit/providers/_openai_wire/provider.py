@@ -22,7 +22,7 @@ from ftkit.home import state_folder
 from ftkit.models import Checkpoint, FineTuningJob, Page
 from ftkit.plugin import chat_wire, known_id, the_one
 from ftkit.plugin.disk import disk_errors, landing
-from ftkit.providers._notes import Notes
+from ftkit.plugin.notes import Notes
 from ftkit.providers._openai_wire.accounts import Accounts
 from ftkit.providers._openai_wire.bodies import (
     KEY_LABEL,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from ftkit.providers._notes import Notes
+    from ftkit.plugin.notes import Notes
     from ftkit.providers._openai_wire.line import Line
 
 logger = logging.getLogger("ftkit")

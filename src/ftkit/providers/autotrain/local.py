@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from ftkit.errors import ConflictError, NotFoundError, UnsupportedError
 from ftkit.methods import Reward
 from ftkit.models import Problem, Severity
-from ftkit.providers._disk import remove_tree
+from ftkit.plugin.disk import remove_tree
 from ftkit.providers._local_jobs.names import MODEL, TRAINING
 from ftkit.providers._local_jobs.provider import LocalProvider
 from ftkit.providers.autotrain import environment

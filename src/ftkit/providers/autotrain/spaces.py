@@ -25,9 +25,9 @@ from ftkit.home import state_folder
 from ftkit.methods import near
 from ftkit.models import DatasetRules, Estimate, FineTuningJob, Page
 from ftkit.plugin.asked import asked_of
+from ftkit.plugin.notes import Notes
 from ftkit.providers._hub_account import HubAccount
 from ftkit.providers._local_jobs.files import KeepsFiles, LocalFiles
-from ftkit.providers._notes import Notes
 from ftkit.providers.autotrain import environment
 from ftkit.providers.autotrain.backends import NAME, SPACES
 from ftkit.providers.autotrain.options import AutoTrainOptions

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ftkit.models import JobEvent
-    from ftkit.providers._notes import Notes
+    from ftkit.plugin.notes import Notes
     from ftkit.providers.autotrain.spaces_hub import Space, SpacesHub
 
 _GOING = {

@@ -12,7 +12,7 @@ from threading import Timer
 from typing import TYPE_CHECKING, Any, cast
 
 from ftkit.errors import FtkitError, ProviderError, ProviderUnavailableError
-from ftkit.providers._disk import log_tail, take
+from ftkit.plugin.disk import log_tail, take
 from ftkit.providers._hub import refusal
 from ftkit.providers.autotrain.backends import NAME
 from ftkit.providers.autotrain.environment import NOT_PASSED_ON

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from ftkit.errors import FtkitError, ProviderError
 from ftkit.models import EventLevel
-from ftkit.providers._disk import take
+from ftkit.plugin.disk import take
 from ftkit.providers._local_jobs import Reporter
 from ftkit.providers._local_jobs.names import MODEL, TRAINING, model_name
 from ftkit.providers._trainer_logs import training_metrics

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from ftkit.providers._disk import write_atomically
+from ftkit.plugin.disk import write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path

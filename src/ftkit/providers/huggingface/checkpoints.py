@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from ftkit.models import Checkpoint, Noun, UtcDatetime
-from ftkit.plugin.disk import sync
-from ftkit.providers._disk import GONE, remove, remove_tree, write_atomically
+from ftkit.plugin.disk import GONE, remove, remove_tree, sync, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ftkit.errors import ConfigurationError, ConflictError, NotFoundError
 from ftkit.models import FineTuningJob, JobStatus, Problem, Severity
-from ftkit.providers._disk import remove_tree
+from ftkit.plugin.disk import remove_tree
 from ftkit.providers._local_jobs.names import ADAPTER, MODEL, TRAINING, VALIDATION, model_name
 from ftkit.providers._local_jobs.provider import LocalProvider
 from ftkit.providers.huggingface import checkpoints

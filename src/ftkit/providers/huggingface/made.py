@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from ftkit.providers._disk import write_atomically
+from ftkit.plugin.disk import write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path

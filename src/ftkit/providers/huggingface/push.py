@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftkit.errors import ConfigurationError
-from ftkit.providers._disk import take
+from ftkit.plugin.disk import take
 from ftkit.providers._hub_account import HubAccount
 from ftkit.providers.huggingface.cards import card_of
 from ftkit.providers.huggingface.kinds import NAME

@@ -17,7 +17,7 @@ import traceback
 from pathlib import Path
 
 from ftkit.errors import FtkitError
-from ftkit.providers._disk import write_atomically
+from ftkit.plugin.disk import write_atomically
 from ftkit.providers._local_jobs import Reporter
 from ftkit.providers._local_jobs.reporter import Onlooker
 from ftkit.providers._processes import ProcessId, is_alive

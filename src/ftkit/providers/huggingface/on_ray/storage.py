@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.fs as pafs
 
-from ftkit.plugin.disk import sync
-from ftkit.providers._disk import remove_tree, take
+from ftkit.plugin.disk import remove_tree, sync, take
 from ftkit.providers._local_jobs.folder import EVENTS, REQUEST, STATUS
 from ftkit.providers._local_jobs.names import ADAPTER, MODEL, TRAINING, VALIDATION
 from ftkit.providers.huggingface import checkpoints

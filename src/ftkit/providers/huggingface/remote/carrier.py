@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftkit.errors import ConfigurationError, FtkitError
-from ftkit.providers._disk import write_atomically
+from ftkit.plugin.disk import write_atomically
 from ftkit.providers._hub_account import HubAccount
 from ftkit.providers._local_jobs import JobFolder, JobRecord, JobState, Reporter
 from ftkit.providers._local_jobs.folder import JOB_ID, REQUEST, WORDS

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from ftkit.plugin.disk import disk_errors
-from ftkit.providers._disk import refuse_links, write_atomically
+from ftkit.plugin.disk import disk_errors, refuse_links, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Generator
