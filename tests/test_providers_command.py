@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -208,3 +209,28 @@ def test_the_doctor_only_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(f"{__name__}.MemoryVendor", lambda **_: vendor)
     assert run("doctor", "ailing")[0] == 1
     assert set(vendor.calls) == {"list_jobs"}
+
+
+# -- what the providers of this machine find -----------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="local training needs Linux or macOS")
+def test_training_here_tells_what_trains_and_how_much_room_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    findings = {finding.what: finding for finding in examine("huggingface")}
+    assert "the CPU trains, with torch" in findings["hardware"].told
+    assert findings["jobs_folder"].ok is True
+    usage = shutil.disk_usage("/")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1_000_000))
+    full = next(finding for finding in examine("huggingface") if finding.what == "jobs_folder")
+    assert full.ok is None
+    assert "1,000,000 bytes left" in full.told
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="local training needs Linux or macOS")
+def test_autotrain_tells_that_its_environment_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FTKIT_CACHE", str(tmp_path))
+    *_, last = examine("autotrain")
+    assert (last.what, last.ok) == ("configuration", False)
+    assert "ftkit autotrain setup" in f"{last.fix}"

@@ -44,7 +44,9 @@ def by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks the attacks, as the tests of ftkit itself do."""
+    """Marks the attacks; what a class names in `only_full` is slow there, and found on another provider as well."""
     for item in items:
         if isinstance(item, pytest.Function) and item.cls is not None and issubclass(item.cls, ProviderAttacks):
             item.add_marker("attack")
+            if item.name in getattr(item.cls, "only_full", ()):
+                item.add_marker("full")

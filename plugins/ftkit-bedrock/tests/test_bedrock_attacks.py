@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from bedrock_place import bedrock_at
 from test_bedrock_conforms import BedrockHooks
@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 
 
 class TestBedrock(BedrockHooks, ProviderAttacks):
+    only_full: ClassVar = {
+        "test_empty_ledger",
+        "test_holder_of_the_claim_dies",
+        "test_killed_while_deploying",
+        "test_lists_that_lag",
+        "test_many_at_once",
+        "test_storms",
+    }
     crowd = 5  # each process makes clients of boto3, which takes most of a second
     sample = 4
     deploy_sample = 2

@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 
 
 class TestTogetherUnderAttack(TogetherHooks, ProviderAttacks):
-    only_full: ClassVar = {"test_killed_while_deploying", "test_lists_that_lag", "test_storms"}
+    only_full: ClassVar = {
+        "test_empty_ledger",
+        "test_holder_of_the_claim_dies",
+        "test_killed_while_deploying",
+        "test_lists_that_lag",
+        "test_many_at_once",
+        "test_storms",
+    }
     crowd = 5
     sample = 4
     deploy_sample = 3  # nothing is made at Together's: a deployment is a name on this machine
