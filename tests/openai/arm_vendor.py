@@ -64,6 +64,10 @@ class ArmVendor:
         return management_at(self.url)
 
     def refuse(self, status: int, code: str, message: str, request_id: str) -> None:
+        if 300 <= status < 400:
+            location = {"location": f"https://elsewhere.example/{message}", "x-ms-request-id": request_id}
+            self.refusals.append(lambda: (status, None, location))
+            return
         told = {"error": {"code": code, "message": message}}
         self.refusals.append(lambda: (status, told, {"x-ms-request-id": request_id}))
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 
 CONTROL_REFUSALS: dict[str, type[FtkitError]] = {
+    "307 Moved": ProviderError,  # sent on to an address that holds the message: no redirect is followed
     "400 InvalidResourceProperties": ProviderError,
     "400 InsufficientQuota": QuotaError,
     "400 DeploymentQuotaExceeded": QuotaError,

@@ -308,12 +308,12 @@ class Account(HoldsKey):
         location = _header(error, "location")
         if location and status in _REDIRECTS:
             asked: Any = error.response.request if error.response else None
-            return sent_elsewhere(self._provider, asked.method, asked.url, status, _hidden(location, error))
+            where_to, request_id = _hidden(location, error), _request_id(error)
+            return sent_elsewhere(self._provider, asked.method, asked.url, status, where_to, request_id)
         message = _hidden(f"{code}: {error.error.message}" if error.error else error.message, error)
         if isinstance(error, ClientAuthenticationError):
             return CredentialsError(f"{self._provider}: {message}", hint=_HINT)
-        request_id = _hidden(_header(error, "x-ms-request-id") or "", error) or None
-        where: dict[str, Any] = {"status_code": status, "request_id": request_id}
+        where: dict[str, Any] = {"status_code": status, "request_id": _request_id(error)}
         if code in _QUOTA_CODES:
             hint = (
                 "Delete deployments that are not needed (client.list_deployments()), ask for a smaller capacity=..., "
@@ -327,6 +327,10 @@ class Account(HoldsKey):
 
     def _error(self, kind: type[ProviderError], message: str, **where: Any) -> ProviderError:
         return kind(message, provider=self._provider, **where)
+
+
+def _request_id(error: HttpResponseError) -> str | None:
+    return _hidden(_header(error, "x-ms-request-id") or "", error) or None
 
 
 def _announce(name: str, model: str, options: DeployOptions) -> None:

@@ -95,16 +95,17 @@ class Refusals(ProviderHooks, kit=True):
 
     def test_client_reads_again(self, provider: Provider, witness: Witness, tmp_path: Path) -> None:
         """A read that is refused once because the vendor is busy or away is answered all the same."""
-        table = _refusing(witness).known_refusals()
-        word = next((word for word, kind in table.items() if kind in _TRIED_AGAIN), None)
-        if word is None:
+        table = _without_waits(_refusing(witness).known_refusals())
+        words = [word for word, kind in table.items() if kind in _TRIED_AGAIN]
+        if not words:
             pytest.skip("known_refusals() names nothing that passes by itself")
         job = basics.a_job(self, provider, tmp_path)
-        refusal = _Refusal.new(word, table[word], "get_job of a Client")
-        _refusing(witness).refuse(word, refusal.message, refusal.request_id)
         client = Client(provider, ledger=Ledger(tmp_path / "ledger"))
-        error = rules.error_of(lambda: client.get_job(job.id), "get_job of a Client")
-        must(error is None, f"a read that is refused once with {word!r} must be answered, and came as {error!r}")
+        for word in words:
+            refusal = _Refusal.new(word, table[word], "get_job of a Client")
+            _refusing(witness).refuse(word, refusal.message, refusal.request_id)
+            error = rules.error_of(lambda: client.get_job(job.id), "get_job of a Client")
+            must(error is None, f"a read that is refused once with {word!r} must be answered, and came as {error!r}")
 
     def test_client_asks_once(self, provider: Provider, witness: Witness, tmp_path: Path) -> None:
         """A read that is refused for good reaches the caller at once, and is not asked for again."""
