@@ -43,8 +43,10 @@ def test_two_packages_with_one_name_are_refused_and_named(tmp_path: Path, monkey
 
 def test_a_plug_in_that_fails_to_load_is_not_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(tmp_path, "broken_pkg", "broken", "import nothing_of_that_name", monkeypatch)
-    with pytest.raises(ConfigurationError, match=r"'broken_pkg' cannot be loaded: .*nothing_of_that_name"):
+    with pytest.raises(ConfigurationError, match=r"'broken_pkg' cannot be loaded: .*nothing_of_that_name") as told:
         make_provider("broken", {})
+    assert f"{tmp_path / 'broken_pkg.py'}, line 1)" in str(told.value)
+    assert "Install what brings 'nothing_of_that_name'" in str(told.value)
 
 
 def test_another_version_of_the_contract_is_refused() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 import uuid
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ from ftkit.errors import (
     FtkitError,
     LedgerError,
     NotFoundError,
+    ProviderError,
     ProviderUnavailableError,
     UnclearOutcomeError,
 )
@@ -33,6 +35,9 @@ logger = logging.getLogger("ftkit")
 Target = FineTuningJob | Checkpoint | str
 _BUSY_S = 5.0
 """How long `reap` waits for a deployment that somebody is busy with, in seconds, before it leaves it for next time."""
+_COMES_UP_S = 3600.0
+"""How long a deployment may take until it stands, in seconds; what takes longer is returned as it is."""
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 10.0
 _LATE = timedelta(hours=1)
 """How long after an unclear end a deployment may come up late."""
 
@@ -98,7 +103,8 @@ class Deployer:
             given = name != deployment_name(self._identity, entry.source)  # what bears a name of ours is ours
             if given and (before is None or before.state is State.JOINED) and self._stands(name):
                 entry = entry._replace(state=State.JOINED)
-            return self._deploy(target, options, entry)
+            deployment = self._deploy(target, options, entry)
+        return self._up(deployment)
 
     @contextmanager
     def deployed(
@@ -114,7 +120,7 @@ class Deployer:
                 self._give_up(name, holder, error)
                 raise
         try:
-            yield deployment
+            yield self._up(deployment)
         except BaseException as error:
             self._leave(name, holder, error)
             raise
@@ -281,6 +287,23 @@ class Deployer:
             error.add_note(f"The deployment '{name}' was made, and may cost: client.delete_deployment({name!r}).")
             raise
         return self._complete(deployment, entry)
+
+    def _up(self, deployment: Deployment) -> Deployment:
+        """Waits for a deployment that is still being made, as long as such a thing may take.
+
+        Raises:
+            ProviderError: It has failed.
+        """
+        deadline, pause = time.monotonic() + _COMES_UP_S, _FIRST_PAUSE_S
+        while deployment.status is DeploymentStatus.CREATING and time.monotonic() < deadline:
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_S)
+            deployment = self.get(deployment.name)
+        if deployment.status is DeploymentStatus.FAILED:
+            message = f"the deployment '{deployment.name}' has failed: {deployment.error or 'it is not told why'}"
+            hint = f"client.delete_deployment({deployment.name!r}), and deploy again."
+            raise ProviderError(message, provider=self._name, hint=hint)
+        return deployment
 
     def _ask(self, target: Target, name: str, options: Mapping[str, Any]) -> Deployment:
         try:

@@ -277,6 +277,9 @@ class Deploys(Protocol):
     def deploy(self, target: FineTuningJob | Checkpoint | str, name: str, options: Mapping[str, Any]) -> Deployment:
         """Deploys a job's model, a checkpoint or a model by its name. One attempt.
 
+        It may return before the model answers, with the status CREATING: the client asks `get_deployment` until that is
+        over.
+
         The same name again with the same target returns the deployment that is there.
 
         Raises:

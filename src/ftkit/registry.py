@@ -7,6 +7,7 @@ the provider's options as keywords and returns a `Provider`.
 from __future__ import annotations
 
 import inspect
+import traceback
 from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
 from typing import TYPE_CHECKING, Any
 
@@ -120,8 +121,18 @@ def load_factory(entry: EntryPoint) -> Callable[..., object]:
 
 def _unloadable(entry: EntryPoint, error: BaseException) -> ConfigurationError:
     package = package_of(entry)
-    message = f"the provider '{entry.name}' of the package '{package}' cannot be loaded: {_told(error)}"
+    message = f"the provider '{entry.name}' of the package '{package}' cannot be loaded: {_told(error)}{_place(error)}"
+    missing = error.name if isinstance(error, ModuleNotFoundError) else None
+    if missing and missing.partition(".")[0] != entry.module.partition(".")[0]:
+        hint = f"Install what brings '{missing}'; or pip install --upgrade {package}, or uninstall it."
+        return ConfigurationError(message, hint=hint)
     return ConfigurationError(message, hint=f"pip install --upgrade {package}, or uninstall it.")
+
+
+def _place(error: BaseException) -> str:
+    """Returns where an error was raised, for the package's author."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
+    return "".join(f" ({frame.filename}, line {frame.lineno})" for frame in frames[-1:])
 
 
 def call_factory(entry: EntryPoint, factory: Callable[..., object], options: Mapping[str, Any]) -> object:

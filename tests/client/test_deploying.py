@@ -19,10 +19,12 @@ from ftkit import (
     Deployment,
     JobStatus,
     LedgerError,
+    ProviderError,
     ProviderUnavailableError,
     QuotaError,
 )
 from ftkit.ledger import FILE_NAME, DeploymentEntry, Ledger, State
+from ftkit.models import DeploymentStatus
 from ftkit.testing import MemoryProvider, MemoryVendor
 
 if TYPE_CHECKING:
@@ -384,3 +386,43 @@ def test_a_deployment_of_another_account_is_not_touched(client: Client, vendor: 
         with pytest.raises(ConfigurationError, match="belongs to memory:others"):
             call(other)
     assert standing(vendor) == ["mine"]
+
+
+class Slow(MemoryProvider):
+    """A deployment takes three looks until it stands, or has failed."""
+
+    end = "running"
+    looks = 0
+
+    def deploy(self, target: FineTuningJob | Checkpoint | str, name: str, options: Mapping[str, object]) -> Deployment:
+        made = super().deploy(target, name, options)
+        self.vendor.set_deployment(made.name, "starting")
+        return super().get_deployment(name)
+
+    def get_deployment(self, name: str) -> Deployment:
+        found = super().get_deployment(name)
+        self.looks += found.status is DeploymentStatus.CREATING
+        if self.looks == 3:
+            self.vendor.set_deployment(name, self.end)
+        return found
+
+
+def test_a_deployment_that_takes_a_moment_is_waited_for() -> None:
+    provider = Slow()
+    client = Client(provider)
+    with client.deployed("any-model", name="mine") as deployment:
+        assert deployment.status is DeploymentStatus.RUNNING
+        assert client.chat(deployment, "Hello").text
+    assert provider.looks == 3
+    assert standing(provider.vendor) == []
+
+
+def test_a_deployment_that_fails_while_it_is_waited_for_is_an_error_and_is_taken_down() -> None:
+    provider = Slow()
+    provider.end = "failed"
+    with (
+        pytest.raises(ProviderError, match="the deployment 'mine' has failed"),
+        Client(provider).deployed("x", name="mine"),
+    ):
+        raise AssertionError
+    assert standing(provider.vendor) == []

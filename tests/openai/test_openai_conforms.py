@@ -114,6 +114,9 @@ class WireWitness:
         status, _, told = word.partition(" ")
         self._vendor.refuse(int(status), message, request_id, **dict([told.split("=")] if told else []))
 
+    def order(self, job_id: str) -> object:
+        return self._vendor.bodies[[*self._vendor.jobs].index(job_id)]
+
     def known_breaks(self) -> Mapping[str, str]:
         return {way: words for way, (words, _) in BREAKS.items()}
 

@@ -51,6 +51,11 @@ class SaysNotWhy(MemoryProvider):
             raise ProviderUnavailableError("no answer", provider=self.name) from None
 
 
+class ForgetsTheSeed(MemoryProvider):
+    def create_job(self, request: JobRequest, key: str) -> FineTuningJob:
+        return super().create_job(request.model_copy(update={"seed": None}), key)
+
+
 class AlwaysRuns(MemoryProvider):
     def get_deployment(self, name: str) -> Deployment:
         found = super().get_deployment(name)
@@ -267,6 +272,7 @@ class CountsItsReaders(MemoryProvider):
 
 BROKEN: Mapping[type[MemoryProvider], tuple[str, str]] = MappingProxyType(
     {
+        ForgetsTheSeed: ("test_orders_tell_all_that_was_asked_for", "differ in seed were ordered alike"),
         AlwaysRuns: ("test_deployment_words", "must read as unknown"),
         SaysNotWhy: ("test_broken_reads", "must say"),
         SaysThatItFailed: ("test_broken_creates", "must be unclear"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ftkit.errors import (
@@ -90,6 +91,9 @@ class MemoryWitness:
     def refuse_deployment(self, word: str, message: str, request_id: str) -> None:
         self.refuse(word, message, request_id)
 
+    def order(self, job_id: str) -> object:
+        return asdict(self._vendor.jobs[job_id].order)
+
     def known_breaks(self) -> Mapping[str, str]:
         return {"cut": "the line was cut"}
 
@@ -101,6 +105,7 @@ class MemoryWitness:
             "starting": DeploymentStatus.CREATING,
             "running": DeploymentStatus.RUNNING,
             "stopped": DeploymentStatus.PAUSED,
+            "failed": DeploymentStatus.FAILED,
         }
 
     def set_deployment(self, name: str, word: str) -> None:

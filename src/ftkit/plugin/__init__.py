@@ -5,7 +5,7 @@ docs/write-a-provider.md, which uses them.
 
 * before an upload: `problems_of`, and its parts `option_problems`, `hyperparameter_problems`, `field_problems`
 * exactly once: `the_one`, `fits`, `made_since`, `walk`, `page_of`, `seed_of`, `word_of`
-* from the vendor's words to ours: `error_of`, `sdk_errors`, `known_id`, `model_of`, `no_options`,
+* from the vendor's words to ours: `error_of`, `sdk_errors`, `known_id`, `model_of`, `no_options`, `chat_options`,
   `same_named`, `asked_of`
 * a vendor over HTTP that has no package: `HttpService`
 * deployments where tuned models answer as they are: `NamesModels`, or `Aliases` within a provider of another base
@@ -16,7 +16,7 @@ docs/write-a-provider.md, which uses them.
 """
 
 from ftkit.plugin.aliases import Aliases, NamesModels
-from ftkit.plugin.asked import asked_of, known_id, model_of, no_options, same_named
+from ftkit.plugin.asked import asked_of, chat_options, known_id, model_of, no_options, same_named
 from ftkit.plugin.chat_wire import ChatEndpoint, chunks_of, reply_of, request_body, to_the_end
 from ftkit.plugin.checking import field_problems, hyperparameter_problems, option_problems, problems_of
 from ftkit.plugin.disk import disk_errors, landing, saving
@@ -33,6 +33,7 @@ __all__ = [
     "HttpService",
     "NamesModels",
     "asked_of",
+    "chat_options",
     "chunks_of",
     "disk_errors",
     "error_of",

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from ftkit.errors import ConfigurationError, ConflictError, NotFoundError
+from ftkit.errors import ConfigurationError, ConflictError, NotFoundError, UnsupportedError
 from ftkit.methods import near
 from ftkit.models import Checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from ftkit.models import FineTuningJob, JobRequest
+    from ftkit.models import ChatOptions, FineTuningJob, JobRequest
 
 _MOST_SHOWN = 80
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,199}")
@@ -70,6 +70,24 @@ def model_of(target: FineTuningJob | Checkpoint | str, provider: str) -> tuple[s
     if model is None:
         raise ConflictError(f"the job {target.id} has no tuned model", provider=provider, hint="Wait for it.")
     return model, target.id
+
+
+def chat_options(options: ChatOptions, known: Collection[str]) -> dict[str, Any]:
+    """Returns the options of a chat that were set, by name.
+
+    Args:
+        options: The options.
+        known: Names of the options that the vendor has.
+
+    Raises:
+        UnsupportedError: One was set that the vendor has not: nothing is dropped in silence.
+    """
+    given = options.model_dump(mode="json", exclude_none=True, exclude={"extra"}) | dict(options.extra)
+    unknown = sorted(given.keys() - known)
+    if unknown:
+        message = f"a chat here has no option '{unknown[0]}'{near(unknown[0], known)}"
+        raise UnsupportedError(message, hint=f"It has: {', '.join(sorted(known)) or 'none'}.")
+    return given
 
 
 def no_options(options: Mapping[str, Any], known: Collection[str] = ()) -> None:

@@ -22,6 +22,7 @@ from ftkit.testing.witness import (
     Refuses,
     RefusesDeployments,
     SetsDeployments,
+    ShowsOrders,
     Witness,
 )
 
@@ -48,6 +49,7 @@ __all__ = [
     "Refuses",
     "RefusesDeployments",
     "SetsDeployments",
+    "ShowsOrders",
     "Sighting",
     "Witness",
     "abilities_table",

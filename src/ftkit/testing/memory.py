@@ -67,6 +67,7 @@ DEPLOYMENT_WORDS: Mapping[str, DeploymentStatus] = {
     "starting": DeploymentStatus.CREATING,
     "running": DeploymentStatus.RUNNING,
     "stopped": DeploymentStatus.PAUSED,
+    "failed": DeploymentStatus.FAILED,
 }
 
 _RULES = RuleBook(

@@ -130,12 +130,22 @@ class Breaks(Protocol):
     def known_breaks(self) -> Mapping[str, str]:
         """Returns the ways in which no answer comes, or none that can be read, and words that the error must hold.
 
-        {"timeout": "did not answer in time", "html": "cannot be read"}, say.
+        {"timeout": "did not answer in time", "html": "what it sent is no job"}, say: those are the words of
+        `ftkit.plugin.HttpService`, for a model of the answer that is called `Job` or `JobBody`.
         """
         ...
 
     def break_line(self, way: str) -> None:
         """Lets the next request that reads a job, or asks for one, end in that way. Once."""
+        ...
+
+
+@runtime_checkable
+class ShowsOrders(Protocol):
+    """A witness that sees what was ordered."""
+
+    def order(self, job_id: str) -> object:
+        """Returns what a job was ordered with, as it arrived: the body of the request, say."""
         ...
 
 

@@ -14,6 +14,7 @@ import socket
 import struct
 import threading
 import time
+from collections import Counter
 from enum import StrEnum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
@@ -68,9 +69,15 @@ _SPOILT: dict[Spoil, tuple[int, str, bytes]] = {
     Spoil.WRONG: (200, "application/json", b'{"id": null, "object": 42, "data": "none"}'),
 }
 _HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "host", "accept-encoding"}
+_IDS = ("id", "name", "number", "uuid", "job_id", "job_name", "jobid", "jobname", "jobarn", "arn")
+"""The fields by which a job in a list is known, in small letters."""
+_ID = re.compile(rf'"(?:{"|".join(_IDS)})"\s*:\s*(?:"([^"]+)"|(\d+))'.encode(), re.IGNORECASE)
+_SIZES = {"limit", "size", "per_page", "page_size", "pagesize", "maxresults", "max_results", "maxitems"}
+"""What of a query says how many items a page may have."""
 _PAGING = {
-    *("limit", "after", "before", "starting_after", "cursor", "offset", "page", "p"),
-    *("page_size", "page_token", "pagetoken", "next_token", "api-version"),
+    *_SIZES,
+    *("after", "before", "starting_after", "cursor", "offset", "page", "p"),
+    *("page_token", "pagetoken", "next_token", "nexttoken", "next", "marker", "api-version"),
 }
 """What of a query is no filter."""
 
@@ -87,6 +94,8 @@ class Wire:
         url: Where it listens.
         requests: How many requests have come.
         posts: How many of them asked for a job.
+        hidden: From how many lists a young job was left out.
+        asked: What came, by method and path.
         spoils: What becomes of the replies to the next creates, one each.
         deaf: Whether nothing is answered any more after a reply to a create was spoilt.
         share: Which share of all requests is refused with 429 or 503, 0 to 1.
@@ -99,6 +108,8 @@ class Wire:
     def __init__(self, upstream: str, creates: Callable[[str, str, bytes], bool], *, silence_s: float = 3.0) -> None:
         self.requests = 0
         self.posts = 0
+        self.hidden = 0
+        self.asked: Counter[str] = Counter()
         self.spoils: list[Spoil] = []
         self.deaf = False
         self.share = 0.0
@@ -139,6 +150,7 @@ class Wire:
         """Counts a request, and returns the refusal that it gets in a storm."""
         with self._lock:
             self.requests += 1
+            self.asked[f"{method} {urlsplit(path).path}"] += 1
             self.posts += self._creates(method, urlsplit(path).path, body)
             if self._dead:
                 return Reply(503, [], b"")
@@ -186,14 +198,14 @@ class Wire:
             return path
         query = parse_qsl(url.query, keep_blank_values=True)
         query = [(name, value) for name, value in query if not self.unfiltered or name.lower() in _PAGING]
-        if self.page and any(name == "limit" for name, _ in query):
-            query = [(name, str(self.page) if name == "limit" else value) for name, value in query]
+        if self.page:
+            query = [(name, str(self.page) if name.lower() in _SIZES else value) for name, value in query]
         return url._replace(query=urlencode(query)).geturl()
 
     def _note(self, reply: Reply) -> None:
         """Remembers that a job was made, by the ids in the answer."""
-        for found in re.findall(rb'"(?:id|name)"\s*:\s*"([^"]+)"', reply.body):
-            self._young.setdefault(found.decode(), None)
+        for text, number in _ID.findall(reply.body):
+            self._young.setdefault((text or number).decode(), None)
 
     def _lagging(self, reply: Reply) -> Reply:
         try:
@@ -205,6 +217,7 @@ class Wire:
         left = _without(told, young)
         for name in young if left != told else ():
             self._young[name] = self._young[name] or now
+        self.hidden += left != told
         return reply if left == told else reply._replace(body=json.dumps(left).encode())
 
 
@@ -221,7 +234,7 @@ def _is_young(item: object, young: set[str]) -> bool:
     if not isinstance(item, dict):
         return False
     fields = cast("dict[str, Any]", item)
-    return fields.get("id") in young or fields.get("name") in young
+    return any(str(value) in young for name, value in fields.items() if name.lower() in _IDS)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -24,6 +24,7 @@ from ftkit.testing.kit.files import Files
 from ftkit.testing.kit.foreseen import Foreseen
 from ftkit.testing.kit.listing import Listing
 from ftkit.testing.kit.making import Making
+from ftkit.testing.kit.ordering import Ordering
 from ftkit.testing.kit.pausing import Pausing
 from ftkit.testing.kit.reading import Reading
 from ftkit.testing.kit.refusals import Refusals
@@ -38,6 +39,7 @@ class ProviderConformance(
     Declared,
     Foreseen,
     Making,
+    Ordering,
     Refusals,
     Breaking,
     Reading,

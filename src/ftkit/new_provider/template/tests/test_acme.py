@@ -99,6 +99,9 @@ class AcmeWitness:
     def refuse_deployment(self, word: str, message: str, request_id: str) -> None:
         self.refuse(word, message, request_id)
 
+    def order(self, job_id: str) -> object:
+        return self.vendor.orders[job_id]
+
     def known_breaks(self) -> Mapping[str, str]:
         return {"timeout": "did not answer in time", "html": "what it sent is no job"}
 

@@ -53,6 +53,7 @@ class AcmeVendor:
     def __init__(self, api_key: str) -> None:
         self.files: dict[str, Body] = {}
         self.jobs: dict[str, Body] = {}
+        self.orders: dict[str, Body] = {}
         self.events: dict[str, list[Body]] = {}
         self.deployments: dict[str, Body] = {}
         self.calls: Counter[str] = Counter()
@@ -156,6 +157,7 @@ class AcmeVendor:
     def _new_job(self, order: Body) -> Body:
         _known(self.files, order["training_file"])
         job = self._new(self.jobs, "job", **order, status="queued", finished_at=None, tuned_model=None, error=None)
+        self.orders[job["id"]] = order
         self.events[job["id"]] = []
         self.tell(job["id"], "the job was made")
         return job
