@@ -8,9 +8,20 @@ import pytest
 from pydantic import BaseModel
 
 from ftkit import JobRequest, Supervised, TrainingFile
-from ftkit.errors import ConfigurationError, ConflictError, NotFoundError, ProviderUnavailableError
-from ftkit.models import ChatChunk
-from ftkit.plugin import NamesModels, fits, page_of, problems_of, same_named, saving, to_the_end, walk
+from ftkit.errors import ConfigurationError, ConflictError, NotFoundError, ProviderUnavailableError, UnsupportedError
+from ftkit.models import ChatChunk, ChatOptions, Page
+from ftkit.plugin import (
+    NamesModels,
+    chat_options,
+    fits,
+    page_of,
+    problems_of,
+    read_on,
+    same_named,
+    saving,
+    to_the_end,
+    walk,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -123,3 +134,29 @@ def test_a_download_that_fails_leaves_nothing(tmp_path: Path) -> None:
     with saving(target, "acme") as file:
         file.write(b"all")
     assert target.read_bytes() == b"all"
+
+
+def test_an_empty_page_is_read_over() -> None:
+    pages: dict[str | None, tuple[list[str], str | None]] = {
+        None: ([], "1"),
+        "1": ([], "2"),
+        "2": (["a"], "3"),
+        "3": ([], None),
+    }
+    asked: list[str | None] = []
+
+    def ask(cursor: str | None) -> tuple[list[str], str | None]:
+        asked.append(cursor)
+        return pages[cursor]
+
+    assert read_on(ask, None) == Page(items=("a",), next="3")
+    assert read_on(ask, "3") == Page(items=())
+    assert asked == [None, "1", "2", "3"]
+    assert read_on(lambda _: ([], "x"), "x") == Page(items=())
+
+
+def test_an_option_of_a_chat_that_there_is_not_is_told() -> None:
+    options = ChatOptions(max_tokens=8, extra={"top_k": 3})
+    assert chat_options(options, {"max_tokens", "top_k"}) == {"max_tokens": 8, "top_k": 3}
+    with pytest.raises(UnsupportedError, match="has no option 'top_k'"):
+        chat_options(options, {"max_tokens"})

@@ -4,7 +4,7 @@ A provider subclasses nothing, and needs none of these. They are what nearly eve
 docs/write-a-provider.md, which uses them.
 
 * before an upload: `problems_of`, and its parts `option_problems`, `hyperparameter_problems`, `field_problems`
-* exactly once: `the_one`, `fits`, `made_since`, `walk`, `page_of`, `seed_of`, `word_of`
+* exactly once: `the_one`, `fits`, `made_since`, `walk`, `page_of`, `read_on`, `seed_of`, `word_of`
 * from the vendor's words to ours: `error_of`, `sdk_errors`, `known_id`, `model_of`, `no_options`, `chat_options`,
   `same_named`, `asked_of`
 * a vendor over HTTP that has no package: `HttpService`
@@ -20,7 +20,7 @@ from ftkit.plugin.asked import asked_of, chat_options, known_id, model_of, no_op
 from ftkit.plugin.chat_wire import ChatEndpoint, chunks_of, reply_of, request_body, to_the_end
 from ftkit.plugin.checking import field_problems, hyperparameter_problems, option_problems, problems_of
 from ftkit.plugin.disk import disk_errors, landing, saving
-from ftkit.plugin.finding import fits, made_since, page_of, seed_of, the_one, walk, word_of
+from ftkit.plugin.finding import fits, made_since, page_of, read_on, seed_of, the_one, walk, word_of
 from ftkit.plugin.http import HttpService
 from ftkit.plugin.http_errors import error_of, plain, raise_alone, retry_after_s
 from ftkit.plugin.sdk import sdk_errors
@@ -52,6 +52,7 @@ __all__ = [
     "plain",
     "problems_of",
     "raise_alone",
+    "read_on",
     "reply_of",
     "request_body",
     "retry_after_s",

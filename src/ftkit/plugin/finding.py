@@ -66,6 +66,20 @@ def page_of(items: Sequence[Listed], after: str | None, limit: int) -> Page[List
     return Page(items=page, next=page[-1].id if page and start + limit < len(ids) else None)
 
 
+def read_on(ask: Callable[[str | None], tuple[Sequence[T], str | None]], after: str | None) -> Page[T]:
+    """Returns the next page of a list that has something on it: the contract has no empty page that others follow.
+
+    Args:
+        ask: Reads a page of the vendor's: returns its items, and the cursor of the next, or None.
+        after: Where to begin.
+    """
+    while True:
+        items, cursor = ask(after)
+        if items or cursor in {None, "", after}:  # the last of a service that pays no heed to cursors
+            return Page(items=tuple(items), next=cursor or None if items else None)
+        after = cursor
+
+
 def made_since(
     ask: Callable[[str | None, int], Page[FineTuningJob]], since: datetime, page: int = _PAGE
 ) -> Iterator[FineTuningJob]:

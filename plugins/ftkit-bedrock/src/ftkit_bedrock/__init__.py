@@ -171,10 +171,13 @@ class BedrockProvider(plugin.HoldsKey):
 
     def list_jobs(self, after: str | None, limit: int) -> Page[FineTuningJob]:
         """Lists jobs, newest first, whoever made them."""
-        order = {"sortBy": "CreationTime", "sortOrder": "Descending", "maxResults": limit, "nextToken": after}
-        told = self._aws.ask("bedrock", "list_model_customization_jobs", **order)
-        jobs = map(self._job, told.get("modelCustomizationJobSummaries", ()))
-        return Page(items=tuple(jobs), next=told.get("nextToken"))
+
+        def page(cursor: str | None) -> tuple[list[FineTuningJob], str | None]:
+            order = {"sortBy": "CreationTime", "sortOrder": "Descending", "maxResults": limit, "nextToken": cursor}
+            told = self._aws.ask("bedrock", "list_model_customization_jobs", **order)
+            return [*map(self._job, told.get("modelCustomizationJobSummaries", ()))], told.get("nextToken")
+
+        return plugin.read_on(page, after)
 
     # -- abilities -----------------------------------------------------------------------------------------------
 

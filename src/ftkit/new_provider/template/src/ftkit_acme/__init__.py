@@ -309,14 +309,13 @@ class AcmeProvider(plugin.HoldsKey):
         body = plugin.request_body(deployment.name, messages, options)
         return plugin.reply_of(self._service.ask(ChatBody, "POST", "chat", "completions", json=body).model_dump())
 
-    def _page(self, body: type[ListBody[T]], after: str | None, limit: int, *path: str) -> ListBody[T]:
-        """Reads on where a page is empty and others follow: the contract has no such page, and many an API has."""
-        while True:
-            cursor = {} if after is None else {"after": after}
-            page = self._service.ask(body, "GET", *path, params={"limit": limit, **cursor})
-            if page.items or page.next in {None, after}:
-                return page
-            after = page.next
+    def _page(self, body: type[ListBody[T]], after: str | None, limit: int, *path: str) -> Page[T]:
+        def page(cursor: str | None) -> tuple[list[T], str | None]:
+            asked = {"limit": limit, **({} if cursor is None else {"after": cursor})}
+            told = self._service.ask(body, "GET", *path, params=asked)
+            return told.items, told.next
+
+        return plugin.read_on(page, after)
 
     # -- the translation. Whose account it is, ftkit writes into each ---------------------------------------------
 
