@@ -50,6 +50,7 @@ TARGETS: tuple[Target, ...] = (
     ),
     Target("providers/_openai_wire/line.py", _OPENAI, keywords=("max_retries",)),
     Target("plugin/http_errors.py", _OPENAI, functions=("kind_of",)),
+    Target("plugin/http_errors.py", _HUB_JOBS, functions=("error_of",)),
     Target(
         "providers/_azure_deployments.py",
         _OPENAI,
@@ -75,5 +76,6 @@ _OURS = "no error of ftkit's own is raised in such a block but those that the ne
 UNSEEN: dict[str, str] = {
     "providers/_openai_wire/errors.py: translated: except FtkitError: raise": _OURS,
     "providers/_azure_deployments.py: _errors: except FtkitError: raise": _OURS,
+    "providers/_hub.py: _translated: return None": "a function that ends returns None as well",
 }
 """Mutants that nobody can notice, by name, and why."""

@@ -77,6 +77,14 @@ def test_the_command_tells_them_and_ends_with_status_1() -> None:
     assert "memory  (ftkit-memory 0.1.0)  ready\n  methods: dpo, supervised\n  can: cancel jobs," in shown
 
 
+def test_a_class_whose_methods_are_none_disturbs_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "class make:\n    methods = frozenset({'supervised'})\n    def __init__(self, account): ..."
+    install(tmp_path, "texts_pkg", "texts", code, monkeypatch)
+    found = named(installed())
+    assert (found["texts"].state, found["texts"].methods) == (ProviderState.NEEDS, ())
+    assert found["memory"].state is ProviderState.READY
+
+
 def test_an_extra_that_is_missing_is_no_fault_of_the_package() -> None:
     code = (
         "import sys; sys.modules['openai'] = None\n"  # what an environment without it looks like to an import

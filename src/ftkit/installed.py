@@ -8,12 +8,12 @@ from __future__ import annotations
 import textwrap
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import ConfigurationError, CredentialsError, FtkitError, MissingExtraError
 from ftkit.models import Noun
 from ftkit.profiles import profile_names, resolve_profile
-from ftkit.provider import ABILITIES, abilities
+from ftkit.provider import ABILITIES
 from ftkit.registry import (
     brought_twice,
     call_factory,
@@ -23,13 +23,11 @@ from ftkit.registry import (
     package_of,
     unreadable,
 )
-from ftkit.testing.table import Capabilities, abilities_table
+from ftkit.testing.table import Capabilities, abilities_table, capabilities
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from importlib.metadata import EntryPoint
-
-    from ftkit.methods import Method
 
 WIDTH = 100
 
@@ -150,6 +148,7 @@ def _looked_at(entry: EntryPoint, found: Sequence[EntryPoint]) -> InstalledProvi
     twins = [other for other in found if other.name == entry.name]
     twice = brought_twice(entry.name, twins) if len(twins) > 1 else None
     was = Made(state=ProviderState.BROKEN, error=twice) if twice else made(entry)
+    can = capabilities(was.provider) if was.provider is not None else Capabilities(entry.name)
     return InstalledProvider(
         name=entry.name,
         package=package_of(entry),
@@ -158,16 +157,10 @@ def _looked_at(entry: EntryPoint, found: Sequence[EntryPoint]) -> InstalledProvi
         state=was.state,
         told=was.error.message if was.error is not None else None,
         fix=was.error.hint if was.error is not None else None,
-        methods=tuple(sorted(_method_names(was.provider))),
-        abilities=tuple(sorted(abilities(was.provider))) if was.provider is not None else (),
+        methods=tuple(sorted(can.methods)),
+        abilities=tuple(sorted(can.abilities)),
         profiles=_profiles_of(entry.name),
     )
-
-
-def _method_names(provider: object) -> Iterator[str]:
-    methods: object = getattr(provider, "methods", None)
-    for method in cast("frozenset[type[Method]]", methods) if isinstance(methods, frozenset) else ():
-        yield str(method.model_fields["type"].default)
 
 
 def render(found: Installed, *, width: int = WIDTH) -> str:

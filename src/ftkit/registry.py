@@ -26,12 +26,7 @@ def entries() -> tuple[EntryPoint, ...]:
 
     A package whose metadata cannot be read brings none, and disturbs no other.
     """
-    try:
-        found: Iterable[EntryPoint] = entry_points(group=GROUP)
-    except Exception:  # noqa: BLE001 - one package's broken metadata; `unreadable` names it
-        found = [entry for package in distributions() for entry in _entries_of(package) or ()]
-    unique = {(entry.name, entry.value, package_of(entry)): entry for entry in found}
-    return tuple(unique[key] for key in sorted(unique))
+    return _each_once(_all())
 
 
 def unreadable() -> tuple[str, ...]:
@@ -41,12 +36,25 @@ def unreadable() -> tuple[str, ...]:
 
 def provider_names() -> tuple[str, ...]:
     """Returns the names of all installed providers, sorted."""
-    return tuple(dict.fromkeys(entry.name for entry in entries()))
+    return tuple(sorted({entry.name for entry in _all()}))
 
 
 def package_of(entry: EntryPoint) -> str:
     """Returns the name of the package that brings a provider."""
     return entry.dist.name if entry.dist is not None else entry.module
+
+
+def _all() -> Iterable[EntryPoint]:
+    try:
+        return entry_points(group=GROUP)
+    except Exception:  # noqa: BLE001 - one package's broken metadata; `unreadable` names it
+        return [entry for package in distributions() for entry in _entries_of(package) or ()]
+
+
+def _each_once(found: Iterable[EntryPoint]) -> tuple[EntryPoint, ...]:
+    """Leaves out what one package brings twice: it is installed twice, say. Reads the metadata of each package."""
+    unique = {(entry.name, entry.value, package_of(entry)): entry for entry in found}
+    return tuple(unique[key] for key in sorted(unique))
 
 
 def _entries_of(package: Distribution) -> list[EntryPoint] | None:
@@ -57,14 +65,15 @@ def _entries_of(package: Distribution) -> list[EntryPoint] | None:
 
 
 def _entry(name: str) -> EntryPoint:
-    found = [entry for entry in entries() if entry.name == name]
+    found = _each_once(entry for entry in _all() if entry.name == name)
     if not found:
         known = provider_names()
         message = f"there is no provider (and no profile) '{name}'{near(name, known)}"
         raise UnknownProviderError(message, hint=f"Installed providers: {', '.join(known) or 'none'}.")
-    if len(found) > 1:
+    entry, *others = found
+    if others:
         raise brought_twice(name, found)
-    return found[0]
+    return entry
 
 
 def brought_twice(name: str, found: Iterable[EntryPoint]) -> ConfigurationError:

@@ -6,6 +6,7 @@ import json
 import logging
 from typing import TYPE_CHECKING, Any
 
+import httpx2
 import pytest
 from hub_tools import MODEL, TOKEN, USER, a_hub, client_of_hub, event_line, leave, repository, request_of
 from hubs.standin import HANG, ORG, RESET, error
@@ -380,3 +381,14 @@ def test_a_checkpoint_is_not_deployed_and_the_error_says_what_is(hub: HubStandIn
     with pytest.raises(ConflictError, match="there is no model to deploy"):
         client.deploy(job)
     assert MODEL.startswith(f"{USER}/")
+
+
+def test_an_address_that_can_be_none_says_where_to_look() -> None:
+    with (
+        pytest.raises(ConfigurationError, match=r"address of the Hub, or of a proxy .*cannot be one") as caught,
+        _hub.hub_asked("huggingface", str),
+        httpx2.Client() as client,
+    ):
+        client.get("https://user:pass-word-123@hub.example:port/")
+    assert "HF_ENDPOINT" in f"{caught.value.hint}"
+    assert "pass-word" not in f"{caught.value}"

@@ -160,3 +160,7 @@ def test_an_option_of_a_chat_that_there_is_not_is_told() -> None:
     assert chat_options(options, {"max_tokens", "top_k"}) == {"max_tokens": 8, "top_k": 3}
     with pytest.raises(UnsupportedError, match="has no option 'top_k'"):
         chat_options(options, {"max_tokens"})
+
+
+def test_a_service_that_pays_no_heed_to_cursors_is_read_once() -> None:
+    assert [*walk(lambda _, __: Page(items=("a", "b"), next="b"))] == ["a", "b"]

@@ -41,8 +41,10 @@ def walk(ask: Callable[[str | None, int], Page[T]], page: int = _PAGE) -> Iterat
     after: str | None = None
     while True:
         found = ask(after, page)
+        if after is not None and found.next == after:  # of a service that pays no heed to it: the same page again
+            return
         yield from found.items
-        if found.next is None or found.next == after:  # the latter of a service that pays no heed to `after`
+        if found.next is None:
             return
         after = found.next
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from contextvars import ContextVar
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urljoin
 
 from ftkit.errors import (
@@ -15,10 +15,8 @@ from ftkit.errors import (
     MissingExtraError,
     ProviderError,
     ProviderUnavailableError,
-    QuotaError,
-    RateLimitError,
 )
-from ftkit.plugin.http_errors import kind_of, origin_of, raise_alone, retry_after_s, sent_elsewhere
+from ftkit.plugin.http_errors import error_of, origin_of, raise_alone, retry_after_s, sent_elsewhere
 from ftkit.plugin.secrets import borne_by, forget, masked
 from ftkit.retrying import DEADLINE_S
 
@@ -31,9 +29,13 @@ if TYPE_CHECKING:
 
 _TOKENS = "https://huggingface.co/settings/tokens"
 TOKEN_HINT = f"Set HF_TOKEN to a token that may write ({_TOKENS}), log in with `hf auth login`, or give token=..."
-_MAY_NOT = "See that the token may write, and that it may do so for this user or organisation."
-_PAY = "Add a payment method, or credits, at https://huggingface.co/settings/billing."
-_UNAUTHORIZED, _PAYMENT, _FORBIDDEN, _TOO_MANY = 401, 402, 403, 429
+_UNAUTHORIZED = 401
+_HINTS = {
+    _UNAUTHORIZED: TOKEN_HINT,
+    402: "Add a payment method, or credits, at https://huggingface.co/settings/billing.",
+    403: "See that the token may write, and that it may do so for this user or organisation.",
+}
+"""What to do about a refusal, by its status."""
 
 _CENTS = Decimal("0.0001")
 _HOURS = {"hour": Decimal(1), "minute": Decimal(60), "second": Decimal(3600)}
@@ -61,14 +63,14 @@ def refusal(
         retry_after: What it says of when to ask again.
         sent: When it was sent, by its own words.
     """
-    if status == _UNAUTHORIZED:
-        return CredentialsError(f"{provider}: the Hub refused the token: {message}", hint=TOKEN_HINT)
-    where: dict[str, Any] = {"provider": provider, "status_code": status, "request_id": request_id}
-    if status == _PAYMENT:
-        return QuotaError(message, hint=_PAY, **where)
-    if status == _TOO_MANY:
-        return RateLimitError(message, retry_after_s=retry_after_s(retry_after, sent), **where)
-    return kind_of(status)(message, hint=_MAY_NOT if status == _FORBIDDEN else None, **where)
+    return error_of(
+        status,
+        f"the Hub refused the token: {message}" if status == _UNAUTHORIZED else message,
+        provider=provider,
+        request_id=request_id,
+        retry_after=retry_after_s(retry_after, sent),
+        hint=_HINTS.get(status),
+    )
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from ftkit.errors import ConfigurationError
-from ftkit.plugin.disk import disk_errors, landing
+from ftkit.plugin.disk import saving
 from ftkit.plugin.http_errors import plain
 from ftkit.plugin.secrets import HoldsKey, forgetful, masked
 from ftkit.providers._hub import client_and_token, hub_asked
@@ -137,11 +137,7 @@ class HubAccount(HoldsKey):
         """
         fetch = cast("Callable[..., str]", self.api.hf_hub_download)  # pyright: ignore[reportUnknownMemberType]
         source = Path(self.insist(lambda: fetch(repo, name, repo_type=repo_type)))
-        with (
-            disk_errors(self._provider, "the file could not be written", path.parent),
-            source.open("rb") as one,
-            landing(path) as other,
-        ):
+        with saving(path, self._provider) as other, source.open("rb") as one:
             shutil.copyfileobj(one, other)
 
     def push(self, folder: Path, repo: str, message: str, *, private: bool = True) -> str:

@@ -26,13 +26,13 @@ class Capabilities:
     """
 
     name: str
-    methods: frozenset[str]
-    abilities: frozenset[str]
+    methods: frozenset[str] = frozenset()
+    abilities: frozenset[str] = frozenset()
     doubted: frozenset[str] = frozenset()
 
 
-def capabilities(provider: Provider) -> Capabilities:
-    """Returns what a provider can do. One that breaks the contract is told as far as it can be."""
+def capabilities(provider: object) -> Capabilities:
+    """Returns what a provider, or its class, can do. One that breaks the contract is told as far as it can be."""
     told = cast("object", getattr(provider, "methods", ()))
     methods = cast("Iterable[object]", told if isinstance(told, frozenset | set | list | tuple) else ())
     types = {_type_of(each) for each in methods if isinstance(each, type) and issubclass(each, Method)}

@@ -21,7 +21,7 @@ from ftkit.errors import (
 from ftkit.home import state_folder
 from ftkit.models import Checkpoint, FineTuningJob, Page
 from ftkit.plugin import chat_wire, known_id, the_one
-from ftkit.plugin.disk import disk_errors, landing
+from ftkit.plugin.disk import saving
 from ftkit.plugin.notes import Notes
 from ftkit.providers._openai_wire.accounts import Accounts
 from ftkit.providers._openai_wire.bodies import (
@@ -185,10 +185,9 @@ class OpenAIWire(TellsCosts):
         """Writes the content of a file, piece by piece."""
         call = self._line.client.files.with_streaming_response.content
         with (
-            disk_errors(self.name, "the file could not be written", path.parent),
             self._line.errors(),
             call(self._known("file", file_id)) as response,
-            landing(path) as target,
+            saving(path, self.name) as target,
         ):
             for chunk in response.iter_bytes():
                 target.write(chunk)
@@ -222,11 +221,8 @@ class OpenAIWire(TellsCosts):
         create: Any = self._line.client.chat.completions.create  # its overloads want each field by name
         asked = {"stream": True, "stream_options": {"include_usage": True}}
         with self._line.errors(), create(**body, **asked) as stream:
-            piece = None
-            for piece in chat_wire.chunks_of(map(self._event_of_chat, stream)):
-                yield piece
-            if piece is None or piece.finish_reason is None:  # the package takes it for the end, with or without [DONE]
-                raise ProviderUnavailableError("the answer broke off", provider=self.name)
+            # The package takes it for the end if an answer breaks off, with or without [DONE].
+            yield from chat_wire.to_the_end(chat_wire.chunks_of(map(self._event_of_chat, stream)), self.name)
 
     # -- inside --------------------------------------------------------------------------------------------------
 

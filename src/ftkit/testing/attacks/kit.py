@@ -35,6 +35,7 @@ from ftkit.testing.attacks import processes
 from ftkit.testing.attacks.errand import Errand
 from ftkit.testing.attacks.wire import Spoil, Wire
 from ftkit.testing.hooks import ProviderHooks
+from ftkit.testing.kit.basics import words_for
 from ftkit.testing.tally import SAMPLE, Tally, in_chaos, points, record
 from ftkit.testing.witness import CountsDeployments, CountsUploads, Witness
 
@@ -301,8 +302,7 @@ class ProviderAttacks(ProviderHooks, kit=True):
         return int(self._came(processes.run(replace(errand, counts=True))))
 
     def _succeeded(self, provider: Provider, witness: Witness, job_id: str) -> FineTuningJob:
-        words = [w for w, status in witness.known_status_words().items() if status is JobStatus.SUCCEEDED]
-        witness.set_status(job_id, words[0])
+        witness.set_status(job_id, words_for(witness, JobStatus.SUCCEEDED)[0])
         return provider.get_job(job_id)
 
     def _points(self, errand: Errand) -> list[Point]:
