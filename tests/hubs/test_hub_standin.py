@@ -438,10 +438,10 @@ def test_nothing_is_left_when_the_stand_in_has_stopped(tmp_path: Path, monkeypat
     with standing() as hub:
         orphan = "import os; os.fork() and os._exit(0); os.setsid(); " + SLEEPER
         running, left = python(hub.api(), SLEEPER), python(hub.api(), orphan)
-        hub.hold = True
-        python(hub.api(), "")
         hub.wait_for_line(running.id, "here")
         hub.wait(left.id, SOON_S)
+        hub.hold = True  # Only now: what has not begun yet is held as well.
+        python(hub.api(), "")
         place, process = hub._place, hub.jobs[running.id].process
     assert process is not None
     assert not psutil.pid_exists(process.pid)
