@@ -211,7 +211,7 @@ def test_what_is_due_where_nothing_leads_is_an_error_and_what_is_not_due_is_none
 @pytest.mark.parametrize("command", ["deployments", "reap"])
 def test_a_name_that_is_none_is_one_line(command: str) -> None:
     status, rows, errors = run(command, "opennai")
-    assert (status, rows) == (1, [])
+    assert (status, rows) == (2, [])
     assert errors.startswith("error: there is no profile and no provider 'opennai'")
 
 

@@ -384,7 +384,7 @@ def test_the_command_tells_what_was_written_and_of_what(tmp_path: Path) -> None:
     assert status == 1
     assert "'id'" in wrong
     assert "--to" not in wrong
-    assert run(source, tmp_path / "c.jsonl", "--to", "sharegtp")[0] == 1
+    assert run(source, tmp_path / "c.jsonl", "--to", "sharegtp")[0] == 2
     assert not (tmp_path / "c.jsonl").exists()
 
 

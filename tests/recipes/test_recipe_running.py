@@ -356,9 +356,9 @@ def ftkit(*arguments: str) -> tuple[int, str]:
 def test_the_command_runs_a_recipe() -> None:
     path = put_recipe({"params": {"unsloth": True, "block_size": 64, "optimizer": "lion", "epochs": 2}})
     status, said = ftkit(path, "--provider", "memory", "--no-wait")
-    assert (status, "params.unsloth" in said) == (1, True)
+    assert (status, "params.unsloth" in said) == (2, True)
     status, said = ftkit(path, "--provider", "memory", "--no-wait", "--without", "params.unsloth")
-    assert status == 1
+    assert status == 2
     assert "--without params.block_size,params.optimizer" in said
     arguments = ["--without", "params.unsloth", "--without", "params.block_size,params.optimizer"]
     status, said = ftkit(path, "--provider", "memory", "--model", "another", "--no-wait", *arguments)
@@ -369,7 +369,7 @@ def test_the_command_runs_a_recipe() -> None:
     assert (job.model, job.method) == ("another", Supervised(n_epochs=2))
     Client("memory").cancel_job(job)
     status, said = ftkit(path, "--provider", "memory", "--model", "another", "--no-wait", *arguments)
-    assert (status, "cancelled" in said) == (1, True)
+    assert (status, "cancelled" in said) == (4, True)
     before = len(Client("memory").list_jobs().items)
     retry = [path, "--provider", "memory", "--model", "another", "--no-wait", "--retry-failed", *arguments]
     assert ftkit(*retry)[0] == 0
@@ -382,17 +382,17 @@ def test_the_command_runs_a_recipe() -> None:
 def test_a_key_that_others_use_is_told_by_autotrains_name(key: str, meant: str) -> None:
     put_rows(TEXTS)
     status, said = ftkit(put_recipe({"params": {key: 1}}))
-    assert (status, f"params.{key}: there is no such key; did you mean '{meant}'?" in said) == (1, True)
+    assert (status, f"params.{key}: there is no such key; did you mean '{meant}'?" in said) == (2, True)
 
 
 def test_a_folder_that_is_not_there_is_told_at_once_with_the_one_that_was_meant() -> None:
     Path("data_sums").mkdir()
     status, said = ftkit(put_recipe({"data.path": "data_sum"}))
-    assert (status, "there is no folder 'data_sum'; did you mean 'data_sums'?" in said) == (1, True)
+    assert (status, "there is no folder 'data_sum'; did you mean 'data_sums'?" in said) == (2, True)
 
 
 def test_the_command_tells_what_is_wrong() -> None:
-    assert ftkit("nowhere.yml")[0] == 1
+    assert ftkit("nowhere.yml")[0] == 2
     put_rows(TEXTS)
     status, said = ftkit(put_recipe())
-    assert (status, said.startswith("error: recipe.yml cannot be run as it is")) == (1, True)
+    assert (status, said.startswith("error: recipe.yml cannot be run as it is")) == (2, True)
