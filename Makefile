@@ -10,9 +10,10 @@ export TOKENIZERS_PARALLELISM ?= false
 export HF_HUB_DISABLE_TELEMETRY ?= 1
 export NO_MKDOCS_2_WARNING ?= 1
 
-.PHONY: demo test check chaos full format clean clean-demo benchmarks docs help
+.PHONY: demo tutorials notebooks test check chaos full format clean clean-demo benchmarks docs help
 help:
 	@echo "make demo    a real fine-tuning on this machine, end to end, offline"
+	@echo "make tutorials  four tutorials on four providers, offline: 16 real fine-tunings, and a table"
 	@echo "make test    the tests"
 	@echo "make check   format, lint, types, layers, documentation"
 	@echo "make chaos   all attacks on the promise that nothing is paid twice, lost or told, and what they came to"
@@ -39,6 +40,16 @@ $(VENV)/.dev: $(VENV)/.run pyproject.toml tests/plugins/ftkit-memory/pyproject.t
 demo: $(VENV)/.run
 	@PYTHONUNBUFFERED=1 FTKIT_HOME="$${FTKIT_HOME:-$(CURDIR)/.demo}" $(BIN)/python examples/text_to_sql.py
 
+# The tutorials need what the vendors' own packages bring, and AutoTrain's environment.
+tutorials: $(VENV)/.dev
+	@FTKIT_CACHE="$${FTKIT_CACHE:-$(CURDIR)/.cache}" $(BIN)/ftkit autotrain setup
+	@FTKIT_CACHE="$${FTKIT_CACHE:-$(CURDIR)/.cache}" FTKIT_HOME="$(CURDIR)/.tutorials/home" \
+		PYTHONUNBUFFERED=1 $(BIN)/python examples/all_tutorials.py --out .tutorials
+
+# The notebooks are made of the scripts; a test says when that was forgotten.
+notebooks: $(VENV)/.dev
+	@$(BIN)/python examples/make_notebooks.py
+
 test: $(VENV)/.dev
 	@$(BIN)/python -m pytest -m "not full" -n 2 --dist loadgroup
 
@@ -60,7 +71,7 @@ chaos: $(VENV)/.dev
 	$(BIN)/python -m ftkit.testing.tally .chaos.jsonl || status=1; \
 	exit $$status
 
-full: check test benchmarks chaos
+full: check test tutorials benchmarks chaos
 	@$(BIN)/python -m pytest -m "full and not attack"
 	@$(BIN)/python mutation/maps.py
 	@$(PIP) atheris && mkdir -p .fuzz && cd .fuzz && $(abspath $(BIN))/python ../fuzz/fuzz_reader.py -max_total_time=600
@@ -85,7 +96,7 @@ format: $(VENV)/.dev
 	@$(BIN)/ruff check --fix .
 
 clean-demo:
-	rm -rf .demo
+	rm -rf .demo .tutorials
 
 clean: clean-demo
 	rm -rf $(VENV) site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

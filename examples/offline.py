@@ -1,24 +1,50 @@
-"""Where a script finds OpenAI or Azure: with an account, the real one; without, `ftkit serve` on this machine."""
+"""What the scripts here share: OpenAI and Azure without an account, their data, and how they show things.
+
+With an account, OpenAI and Azure are the real ones; without, `ftkit serve` on this machine.
+"""
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
 
+from ftkit.progress import in_notebook
+
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from pathlib import Path
 
+HERE = Path(__file__).parent
+DATA = HERE / "data"
+OUT = Path(".demo")
 MODEL = "gpt-4o-mini-2024-07-18"
 ADDRESS = "server.json"
 PATIENCE_S = 60.0
+
+
+def at_hand(provider: str) -> None:
+    """Sees to it that a provider can be reached until this program ends: as `service`, without a block."""
+    until_the_end = ExitStack()
+    atexit.register(until_the_end.close)
+    until_the_end.enter_context(service(provider, OUT / f"server-{provider}"))
+
+
+def show(thing: object) -> None:
+    """Prints a thing; in a notebook, displays it."""
+    if not in_notebook():
+        print(thing)
+        return
+    from IPython.display import display
+
+    display(thing)  # type: ignore[no-untyped-call]  # IPython's
 
 
 @contextmanager

@@ -1,88 +1,103 @@
-"""Tutorial 2: a chatbot that gives facts, and gives them sarcastically.
+# %% [markdown]
+"""
+# Tutorial 2: a chatbot that gives facts, and gives them sarcastically
 
-python examples/sarcastic_chatbot.py                    # Azure; without AZURE_OPENAI_ENDPOINT, on this machine
-python examples/sarcastic_chatbot.py --provider NAME    # the same anywhere else
+Azure's lesson, on any provider: two files of ten examples, a job with a seed, its events, checkpoints and results, a
+deployment, and a conversation.
 
-On this machine it needs the extras local, server, azure and plots.
+    python examples/sarcastic_chatbot.py
+
+Without `AZURE_OPENAI_ENDPOINT` it trains a small model on this machine, through `ftkit serve`. It needs the extras
+`local`, `server`, `azure` and `plots`.
 """
 
-from __future__ import annotations
-
-import argparse
+# %%
+import csv
 import json
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from offline import service
+from offline import DATA, OUT, at_hand, show
 
 from ftkit import Client, Supervised
-from ftkit.plots import loss_curve
+from ftkit.plots import Run, draw
 
-if TYPE_CHECKING:
-    from ftkit import FineTuningJob
+PROVIDER = "azure"  # the one word that names a provider
 
-DATA = Path(__file__).parent / "data" / "sarcasm"
-METHOD = Supervised(n_epochs=3)
-SEED = 105
+at_hand(PROVIDER)
+client = Client(PROVIDER)
+method = Supervised(n_epochs=3, batch_size=1)
 
+# %% [markdown]
+"""
+## Data
+"""
 
-def show_data(paths: tuple[Path, Path]) -> None:
-    """Counts the examples of each file, and shows the first."""
-    for path in paths:
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        print(f"{path.name}: {len(rows)} examples; the first:")
-        for message in rows[0]["messages"]:
-            print(f"  {message['role']}: {message['content']}")
+# %%
+train, validation = DATA / "sarcasm" / "training_set.jsonl", DATA / "sarcasm" / "validation_set.jsonl"
+for path in (train, validation):
+    examples = [json.loads(line)["messages"] for line in path.read_text(encoding="utf-8").splitlines()]
+    print(f"{path.name}: {len(examples)} examples; the first:")
+    for message in examples[0]:
+        print(f"  {message['role']}: {message['content']}")
 
+# %% [markdown]
+"""
+Tokens of a row and of its answer, least to most, and the price of the job:
+"""
 
-def train(client: Client, model: str, paths: tuple[Path, Path]) -> FineTuningJob:
-    """Uploads both files, and trains."""
-    print(client.check(paths[0], model=model, method=METHOD))
-    files = [client.upload(path, model=model, method=METHOD) for path in paths]
-    job = client.create_job(
-        model=model, training_file=files[0], validation_file=files[1], method=METHOD, seed=SEED, suffix="sarcasm"
-    )
-    return client.wait(job)
+# %%
+show(client.check(train, validation=validation, model="small", method=method))
 
+# %% [markdown]
+"""
+## Train
+"""
 
-def show_job(client: Client, job: FineTuningJob) -> None:
-    """Lists jobs, events and checkpoints, and draws the results."""
-    print("jobs:", [f"{each.id}: {each.status.value}" for each in client.list_jobs(limit=3).items])
-    for event in list(client.follow(job))[-10:]:
-        print(f"  {event.message}")
-    for checkpoint in client.list_checkpoints(job):
-        print(f"  checkpoint {checkpoint.model} at step {checkpoint.step}")
-    print(loss_curve(client.results(job)))
+# %%
+files = [client.upload(path, model="small", method=method) for path in (train, validation)]
+job = client.create_job(
+    model="small", training_file=files[0], validation_file=files[1], method=method, seed=105, suffix="sarcasm"
+)
+job = client.wait(job)
+show(job)
 
+# %%
+print("jobs:", [f"{each.id}: {each.status.value}" for each in client.list_jobs(limit=3).items])
+for event in [*client.follow(job)][-10:]:
+    print(event.message)
+for checkpoint in client.list_checkpoints(job):
+    print(f"checkpoint at step {checkpoint.step}: {checkpoint.model}")
 
-def run(client: Client, model: str) -> None:
-    """Runs the tutorial."""
-    paths = (DATA / "training_set.jsonl", DATA / "validation_set.jsonl")
-    show_data(paths)
-    job = train(client, model, paths)
-    show_job(client, job)
-    system = json.loads(paths[0].read_text(encoding="utf-8").splitlines()[0])["messages"][0]["content"]
-    conversation = [
-        {"role": "system", "content": system},
-        {"role": "user", "content": "Does water boil?"},
-        {"role": "assistant", "content": "At 100 degrees, yes. Did the kettle not tell you?"},
-        {"role": "user", "content": "How far is the Moon?"},
-    ]
-    with client.deployed(job, name="sarcastic-chatbot") as deployment:
-        print(f"deployed as {deployment.name}:", client.chat(deployment, conversation, max_tokens=60).text)
-    print(f"deployments left: {len(client.list_deployments())}")
+# %% [markdown]
+"""
+## Results
 
+As a table, and as a curve.
+"""
 
-def main() -> None:
-    """Reads the arguments."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--provider", default="azure", help="a provider or a profile (default: %(default)s)")
-    parser.add_argument("--model", default="small", help="the base model, or a role (default: %(default)s)")
-    parser.add_argument("--out", type=Path, default=Path(".demo"), help="where files go (default: %(default)s)")
-    arguments = parser.parse_args()
-    with service(arguments.provider, arguments.out / "server"):
-        run(Client(arguments.provider), arguments.model)
+# %%
+results = client.results(job)
+OUT.mkdir(exist_ok=True)
+with (OUT / "sarcasm_results.csv").open("w", encoding="utf-8", newline="") as file:
+    table = csv.DictWriter(file, ["step", "train_loss", "valid_loss"], extrasaction="ignore")
+    table.writeheader()
+    table.writerows(row.model_dump() for row in results)
+print(draw(Run.of(client, job)))
 
+# %% [markdown]
+"""
+## Deploy and talk
 
-if __name__ == "__main__":
-    main()
+A deployment may cost by the hour, used or not: this one is deleted at the end of the block.
+"""
+
+# %%
+messages = [
+    {"role": "system", "content": "You are a factual chatbot, and a sarcastic one."},
+    {"role": "user", "content": "Does water boil?"},
+    {"role": "assistant", "content": "At 100 degrees, yes. Did the kettle not tell you?"},
+    {"role": "user", "content": "How far is the Moon?"},
+]
+with client.deployed(job, name="sarcastic-chatbot") as deployment:
+    show(deployment)
+    print(client.chat(deployment, messages, max_tokens=60).text)
+print(f"deployments left: {len(client.list_deployments())}")

@@ -1,30 +1,41 @@
-"""Tutorial 3: teach a small model to write SQL, from a file of questions to a deployed model.
+# %% [markdown]
+"""
+# Tutorial 3: queries from questions
 
-    python examples/text_to_sql.py                       # trains on this machine, offline
-    python examples/text_to_sql.py --provider NAME       # the same anywhere else
+A small model learns to write SQL, from a file of questions to a deployed model: the lesson of fine-tuning with TRL, on
+any provider.
 
-The only word here that belongs to a provider is its name. Run it twice, or kill it half-way and run it again: the same
-request is the same job.
+    python examples/text_to_sql.py
+
+It trains on this machine, without an account and without a GPU, in minutes. Run it twice, or kill it half-way and run
+it again: the same request is the same job. It needs the extras `local` and `plots`.
 """
 
-from __future__ import annotations
-
-import argparse
+# %%
 import json
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from ftkit import Client, LoRA, Supervised
+from offline import DATA, OUT, at_hand, show
+
+from ftkit import Client, Deployment, LoRA, Supervised
 from ftkit.datasets import split
-from ftkit.plots import loss_curve, save_loss_curve
+from ftkit.plots import Run, draw, save
 
-if TYPE_CHECKING:
-    from ftkit import Deployment
+PROVIDER = "huggingface"  # the one word that names a provider
 
-DATA = Path(__file__).parent / "data" / "text_to_sql.jsonl"
+at_hand(PROVIDER)
+client = Client(PROVIDER)
+method = Supervised(n_epochs=6, batch_size=8, learning_rate=3e-3, lora=LoRA(r=32, alpha=64, dropout=0.1))
+
+# %% [markdown]
+"""
+## Data
+
+A question, the schema it is about, and the answer become a conversation. 64 rows are kept for testing.
+"""
+
+# %%
 SYSTEM = "You are a text-to-SQL assistant. Answer with one SQL query for this schema:\n{context}"
-METHOD = Supervised(n_epochs=6, batch_size=8, learning_rate=3e-3, lora=LoRA(r=32, alpha=64, dropout=0.1))
 
 
 def conversation(row: dict[str, str]) -> dict[str, list[dict[str, str]]]:
@@ -38,84 +49,75 @@ def conversation(row: dict[str, str]) -> dict[str, list[dict[str, str]]]:
     }
 
 
-def make_data(folder: Path) -> tuple[Path, Path, Path]:
-    """Writes the training, validation and test files."""
-    folder.mkdir(parents=True, exist_ok=True)
-    chat = folder / "chat.jsonl"
-    rows = [json.loads(line) for line in DATA.read_text(encoding="utf-8").splitlines()]
-    chat.write_text("".join(json.dumps(conversation(row)) + "\n" for row in rows), encoding="utf-8")
-    train, valid, test = (folder / f"{name}.jsonl" for name in ("train", "validation", "test"))
-    counts = split(chat, {train: 636, valid: 60, test: 64}, seed=7)
-    print("rows:", {path.name: count for path, count in counts.items()})
-    return train, valid, test
+OUT.mkdir(exist_ok=True)
+chat, train, validation, test = (OUT / f"{name}.jsonl" for name in ("chat", "train", "validation", "test"))
+rows = [json.loads(line) for line in (DATA / "text_to_sql.jsonl").read_text(encoding="utf-8").splitlines()]
+chat.write_text("".join(json.dumps(conversation(row)) + "\n" for row in rows), encoding="utf-8")
+counts = split(chat, {train: 636, validation: 60, test: 64}, seed=7)
+print("rows:", {path.name: count for path, count in counts.items()})
+show(client.check(train, model="small", method=method))
+
+# %% [markdown]
+"""
+## Upload and train
+"""
+
+# %%
+files = [client.upload(path, model="small", method=method) for path in (train, validation)]
+job = client.create_job(
+    model="small", training_file=files[0], validation_file=files[1], method=method, suffix="text-to-sql", seed=42
+)
+print(f"job {job.id} is {job.status.value}")
+job = client.wait(job)
+show(job)
+
+# %% [markdown]
+"""
+## Events, checkpoints, loss
+"""
+
+# %%
+for event in [*client.follow(job)][-5:]:
+    print(f"{event.created_at:%H:%M:%S} {event.level.value:7} {event.message}")
+run = Run.of(client, job)
+for checkpoint in run.checkpoints:
+    print(f"checkpoint {checkpoint.id} at step {checkpoint.step}")
+print(draw(run))
+save(OUT / "loss.png", run, title="text-to-SQL")
+print(f"picture: {OUT / 'loss.png'}")
+
+# %% [markdown]
+"""
+## Was it worth it?
+
+Both models are asked what neither has seen: the base model, then the tuned one, each behind an endpoint of its own.
+"""
+
+# %%
+tests = [json.loads(line)["messages"] for line in test.read_text(encoding="utf-8").splitlines()]
 
 
-def exact_match(client: Client, deployment: Deployment, test: Path) -> tuple[float, list[str]]:
-    """Asks a deployment every test question; returns the share of answers that are right to the letter."""
-    examples = [json.loads(line)["messages"] for line in test.read_text(encoding="utf-8").splitlines()]
+def answers(deployment: Deployment) -> list[str]:
+    """Asks a deployment every test question."""
 
     def answer(messages: list[dict[str, str]]) -> str:
         return client.chat(deployment, messages[:-1], temperature=0, max_tokens=120).text.strip()
 
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(answer, examples))
-    right = [given == messages[-1]["content"] for given, messages in zip(answers, examples, strict=True)]
-    return sum(right) / len(right), answers
+        return list(pool.map(answer, tests))
 
 
-def main() -> None:
-    """Runs the tutorial."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--provider", default="huggingface", help="a provider or a profile (default: %(default)s)")
-    parser.add_argument("--model", default="small", help="the base model, or a role (default: %(default)s)")
-    parser.add_argument("--out", type=Path, default=Path(".demo"), help="where files go (default: %(default)s)")
-    arguments = parser.parse_args()
-    model = arguments.model
-    client = Client(arguments.provider)
+with client.deployed("small") as deployment:
+    base = answers(deployment)
+with client.deployed(job) as deployment:
+    tuned = answers(deployment)
 
-    print("\n-- data")
-    train, valid, test = make_data(arguments.out)
-    print(client.check(train, model=model, method=METHOD))
-
-    print("\n-- upload and train")
-    files = [client.upload(path, model=model, method=METHOD) for path in (train, valid)]
-    job = client.create_job(
-        model=model, training_file=files[0], validation_file=files[1], method=METHOD, suffix="text-to-sql", seed=42
-    )
-    print(f"job {job.id} is {job.status.value}")
-    job = client.wait(job)
-    print(f"tuned model: {job.fine_tuned_model}, trained on {job.trained_tokens:,} tokens")
-
-    print("\n-- the last events, the checkpoints, the loss")
-    for event in list(client.follow(job))[-5:]:
-        print(f"  {event.created_at:%H:%M:%S} {event.level.value:7} {event.message}")
-    checkpoints = client.list_checkpoints(job)
-    for checkpoint in checkpoints:
-        print(f"  checkpoint {checkpoint.id} at step {checkpoint.step}")
-    metrics = client.results(job)
-    print(loss_curve(metrics))
-    picture = arguments.out / "loss.png"
-    save_loss_curve(metrics, picture, checkpoints=checkpoints, title="text-to-SQL")
-    print(f"picture: {picture}")
-
-    print("\n-- deploy and ask: the base model, then the tuned one")
-    scores: dict[str, float] = {}
-    answers: dict[str, list[str]] = {}
-    for name, target in {"base": model, "tuned": job}.items():
-        with client.deployed(target) as deployment:
-            scores[name], answers[name] = exact_match(client, deployment, test)
-    questions = [json.loads(line)["messages"] for line in test.read_text(encoding="utf-8").splitlines()]
-    for i in range(3):
-        print(f"  Q: {questions[i][-2]['content']}")
-        print(f"     base:  {answers['base'][i][:100]!r}")
-        print(f"     tuned: {answers['tuned'][i]!r}")
-
-    print(f"\n| model | exact match ({len(questions)} rows not trained on) |")
-    print("|-------|---------------------------------------|")
-    for name, score in scores.items():
-        print(f"| {name:5} | {score:37.1%} |")
-    print(f"deployments left: {len(client.list_deployments())}")
-
-
-if __name__ == "__main__":
-    main()
+# %%
+for messages, before, after in list(zip(tests, base, tuned, strict=True))[:3]:
+    print(f"Q: {messages[-2]['content']}\n   base:  {before[:100]!r}\n   tuned: {after!r}")
+print(f"\n| model | exact match ({len(tests)} rows not trained on) |")
+print("|-------|---------------------------------------|")
+for name, given in {"base": base, "tuned": tuned}.items():
+    right = sum(text == messages[-1]["content"] for text, messages in zip(given, tests, strict=True))
+    print(f"| {name:5} | {right / len(tests):37.1%} |")
+print(f"deployments left: {len(client.list_deployments())}")

@@ -38,9 +38,9 @@ if TYPE_CHECKING:
         Deployment,
         FineTuningJob,
         JobEvent,
-        Metrics,
         Page,
         Report,
+        Results,
         TornDown,
         TrainingFile,
     )
@@ -315,7 +315,7 @@ class AsyncClient:
         """Awaits `Client.list_checkpoints`."""
         return await self._call(self._client.list_checkpoints, job)
 
-    async def results(self, job: FineTuningJob | str) -> list[Metrics]:
+    async def results(self, job: FineTuningJob | str) -> Results:
         """Awaits `Client.results`."""
         return await self._call(self._client.results, job)
 

@@ -33,6 +33,7 @@ from ftkit.models import (
     JobRequest,
     JobStatus,
     Page,
+    Results,
     Supervised,
     TornDown,
     TrainingFile,
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
     from decimal import Decimal
 
-    from ftkit.models import ChatChunk, ChatReply, Checkpoint, JobEvent, Metrics, Report
+    from ftkit.models import ChatChunk, ChatReply, Checkpoint, JobEvent, Report
     from ftkit.provider import Provider
 
 A = TypeVar("A")
@@ -398,9 +399,9 @@ class Client:
         """Lists the checkpoints of a job, newest first."""
         return read(self._able(abilities.ListsCheckpoints).list_checkpoints, self._id(job))
 
-    def results(self, job: FineTuningJob | str) -> list[Metrics]:
-        """Returns the metrics of a job, one row a step, in the order of steps."""
-        return read(self._able(abilities.FetchesResults).results, self._id(job))
+    def results(self, job: FineTuningJob | str) -> Results:
+        """Returns the metrics of a job, one row a step, in the order of steps: a list, which a notebook draws."""
+        return Results(read(self._able(abilities.FetchesResults).results, self._id(job)))
 
     def delete_model(self, model: FineTuningJob | str) -> None:
         """Deletes a tuned model, given by its name or its job."""

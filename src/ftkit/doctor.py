@@ -100,7 +100,8 @@ def _of_ledger() -> Iterator[Finding]:
         unclear = ledger.unclear_jobs()
         found.append(Finding(what="ledger", told=f"{ledger.path} can be read"))
         for entry in unclear:
-            fix = f"Look at the provider's own list, then client.resolve({entry.key!r}, job_id=...)."
+            settled = f"ftkit jobs resolve '{entry.key}' -p {entry.provider} --job ID"
+            fix = f"Look at the provider's own list of jobs, then: {settled} (or --none)."
             found.append(Finding(what="ledger", ok=None, told=f"the outcome of {entry.key} is not known", fix=fix))
     yield from found
 

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ValidationError
 from ftkit._ledger_file import LOCKS, Layout, LedgerFile, UnreadableError
 from ftkit.errors import ConfigurationError, ConflictError, LedgerError
 from ftkit.home import state_folder
-from ftkit.models import JobRequest, TrainingFile
+from ftkit.models import Asked, JobRequest, TrainingFile
 from ftkit.providers._processes import ProcessId, is_alive, this_process
 
 if TYPE_CHECKING:
@@ -61,6 +61,12 @@ CREATE TABLE IF NOT EXISTS holders (
 );
 """
 _FROM_1 = "ALTER TABLE holders ADD COLUMN boot TEXT NOT NULL DEFAULT '';"
+_ASKED = """
+SELECT 'job' AS kind, intended_at AS asked_at, provider, identity, json_extract(request, '$.model') AS model, state,
+    attempt, job_id AS id, key FROM jobs
+UNION ALL
+SELECT 'deployment', intended_at, provider, identity, source, state, NULL, name, NULL FROM deployments
+"""
 _COLUMNS = "key, attempt, provider, identity, state, job_id, intended_at"
 _FOREIGN = "Another version of ftkit wrote it, or one with a plug-in that is not installed here: use that."
 
@@ -305,6 +311,20 @@ class Ledger:
             holders = [_process(row) for row in db.execute(query, (identity, name)).fetchall()]
         return sum(map(is_alive, holders))
 
+    # -- all of it -----------------------------------------------------------------------------------------------
+
+    def asked(self, provider: str | None = None, limit: int | None = None) -> list[Asked]:
+        """Returns what was asked for from this machine, jobs and deployments, newest first.
+
+        Args:
+            provider: Name of the provider whose requests are wanted; None for all of them.
+            limit: Most requests to return; None for all of them.
+        """
+        query = f"SELECT * FROM ({_ASKED}) WHERE ? IS NULL OR provider = ? ORDER BY asked_at DESC LIMIT ?"  # noqa: S608 - our own text
+        with self._transaction() as db:
+            rows = db.execute(query, (provider, provider, -1 if limit is None else limit)).fetchall()
+            return [_asked(row) for row in rows]
+
     # -- inside --------------------------------------------------------------------------------------------------
 
     def _transaction(self, *, sent: bool = False) -> AbstractContextManager[sqlite3.Connection]:
@@ -373,6 +393,11 @@ def _deployment_entry(row: sqlite3.Row) -> DeploymentEntry:
             datetime.fromisoformat(row["intended_at"]),
             datetime.fromisoformat(row["expires_at"]) if row["expires_at"] else None,
         )
+
+
+def _asked(row: sqlite3.Row) -> Asked:
+    with _reading("what was asked for"):
+        return Asked.model_validate(dict(row))
 
 
 def _process(row: sqlite3.Row) -> ProcessId:

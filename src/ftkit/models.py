@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, ROUND_UP, Decimal
 from enum import StrEnum
-from typing import Annotated, Any, Generic, Literal, Self, TypeVar, cast
+from typing import Annotated, Any, Generic, Literal, Self, SupportsIndex, TypeVar, cast, overload
 
 from pydantic import (
     AfterValidator,
@@ -23,12 +23,14 @@ from pydantic import (
 )
 from pydantic_core import to_jsonable_python
 
+from ftkit.displays import metrics_html, noun_html, report_html
 from ftkit.errors import without_keys
 from ftkit.methods import DPO, ORPO, AnyMethod, LoRA, Method, Reinforcement, Reward, Supervised
 
 __all__ = [
     "DPO",
     "ORPO",
+    "Asked",
     "BreakEven",
     "ChatChunk",
     "ChatMessage",
@@ -57,6 +59,7 @@ __all__ = [
     "RecordKind",
     "Reinforcement",
     "Report",
+    "Results",
     "Reward",
     "Severity",
     "Spread",
@@ -79,6 +82,10 @@ class Noun(BaseModel):
     """Base of all nouns. Unknown fields are refused, so that nothing is dropped in silence."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    def _repr_html_(self) -> str:
+        """Returns what a notebook shows."""
+        return noun_html(self)
 
 
 class RecordKind(StrEnum):
@@ -266,6 +273,33 @@ class JobRequest(Noun):
     provider_options: Annotated[Mapping[str, Any], AfterValidator(_repeatable)] = Field(default_factory=dict[str, Any])
 
 
+class Asked(Noun):
+    """Something that costs, and that was asked for from this machine: a line of its ledger.
+
+    Attributes:
+        kind: What was asked for. A deployment that was deleted is forgotten.
+        asked_at: When.
+        provider: Name of the provider.
+        identity: The account (see `Provider.identity`).
+        model: The base model of a job; what a deployment serves.
+        state: What is known: "intended", it may have been made; "made"; "absent", it surely was not; "dismissed", a
+            person says that it was not; "joined", a deployment that was there before.
+        attempt: Which attempt at the same job, counted from 1.
+        id: Id of the job, where there is one; name of the deployment.
+        key: The key of the job's attempt (`ftkit jobs resolve` takes it).
+    """
+
+    kind: Literal["job", "deployment"]
+    asked_at: UtcDatetime
+    provider: str
+    identity: str
+    model: str
+    state: Literal["intended", "made", "absent", "dismissed", "joined"]
+    attempt: PositiveInt | None = None
+    id: str | None = None
+    key: str | None = None
+
+
 class JobStatus(StrEnum):
     """Where a job stands. A provider's word that ftkit does not know reads as UNKNOWN, never as queued."""
 
@@ -364,6 +398,23 @@ class Metrics(Noun):
     full_valid_mean_token_accuracy: float | None = None
     learning_rate: float | None = None
     extra: Mapping[str, float] = Field(default_factory=dict[str, float])
+
+
+class Results(list[Metrics]):
+    """The metrics of a job, a row a step: a list, which a notebook shows as a table below a drawing of the losses."""
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> Metrics: ...
+    @overload
+    def __getitem__(self, index: slice) -> Results: ...
+    def __getitem__(self, index: SupportsIndex | slice) -> Metrics | Results:
+        if isinstance(index, slice):
+            return Results(super().__getitem__(index))
+        return super().__getitem__(index)
+
+    def _repr_html_(self) -> str:
+        """Returns what a notebook shows."""
+        return metrics_html(self)
 
 
 class EventLevel(StrEnum):
@@ -844,6 +895,10 @@ class Report(Noun):
         more = len(self.problems) - _MOST_PRINTED
         rest = [f"and {more:,} more problems: ftkit.reports.render(report) groups them"] if more > 0 else []
         return "\n  ".join([head, *told, *map(str, self.problems[:_MOST_PRINTED]), *rest])
+
+    def _repr_html_(self) -> str:
+        """Returns what a notebook shows."""
+        return report_html(self)
 
 
 T = TypeVar("T")

@@ -17,6 +17,7 @@ that was interrupted goes on again, while the key is still locked: two processes
 
 from __future__ import annotations
 
+import shlex
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -195,7 +196,10 @@ class Once:
             return self._own(read(self._provider.get_job, job_id), key)
         except NotFoundError as error:
             message = f"the job of this request, {job_id}, is no longer there"
-            hint = f"key='...' makes a second job. If it is surely gone: client.resolve({key!r}, job_id=None)."
+            hint = (
+                f"key='...' makes a second job. If it is surely gone: client.resolve({key!r}, job_id=None), or "
+                f"`{_command(key, self._provider.name)} --none`."
+            )
             raise NotFoundError(message, provider=self._provider.name, hint=hint) from error
 
     def _known(self, base_key: str, attempt: int, request: JobRequest, *, forgotten: bool) -> FineTuningJob | None:
@@ -329,13 +333,19 @@ def _is_refusal(error: Exception) -> bool:
 def _unclear(message: str, key: str, provider: str, candidates: Sequence[str] = ()) -> UnclearOutcomeError:
     hint = (
         f"Look at the provider's own list of jobs, then client.resolve({key!r}, job_id='...'), or job_id=None if there "
-        "is none. Running the same request again asks the provider once more, and pays for nothing before it is clear."
+        f"is none; or `{_command(key, provider)} --job ID`, or --none. "
+        "Running the same request again asks the provider once more, and pays for nothing before it is clear."
     )
     return UnclearOutcomeError(message, provider=provider, key=key, candidates=candidates, hint=hint)
 
 
+def _command(key: str, provider: str) -> str:
+    """The command that settles what came of a request."""
+    return f"ftkit jobs resolve {shlex.quote(key)} -p {provider}"
+
+
 def _ended(job: FineTuningJob) -> JobFailedError | JobCancelledError:
-    hint = "retry_failed=True makes a new attempt (and pays for it)."
+    hint = "retry_failed=True (`ftkit run ... --retry-failed`) makes a new attempt (and pays for it)."
     if job.status is JobStatus.CANCELLED:
         return JobCancelledError(f"the job of this request, {job.id}, was cancelled", job, hint=hint)
     return JobFailedError(f"the job of this request, {job.id}, failed: {job.error}", job, hint=hint)

@@ -19,9 +19,9 @@ from __future__ import annotations
 
 import shlex
 import textwrap
-from itertools import islice
 from typing import TYPE_CHECKING
 
+from ftkit.displays.grouping import common_fix, facts, is_rest, rest_told, sorts, telling, times, verdict
 from ftkit.lifecycles import today_utc
 from ftkit.models import Severity, counted
 
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 WIDTH = 80
 _SHOWN = 3
 """Problems of a sort that are shown in full."""
-_LINES_NAMED = 5
 _LABEL = 10
 _MENDABLE = frozenset({"unknown-role", "bad-weight", "bad-json"})
 """Codes of what `ftkit.datasets.mend` may be able to mend."""
@@ -49,7 +48,7 @@ def render(report: Report, *, width: int = WIDTH, shown: int = _SHOWN) -> str:
         width: Letters of a line; a word that is longer than that is not broken.
         shown: Problems of a sort that are shown in full; the others are counted.
     """
-    blocks = [f"{report.source}: {_verdict(report)}", _facts(report, width)]
+    blocks = [f"{report.source}: {verdict(report, today_utc())}", _facts(report, width)]
     for severity, title in _TITLES.items():
         problems = [problem for problem in report.problems if problem.severity is severity]
         if problems:
@@ -63,15 +62,6 @@ def render(report: Report, *, width: int = WIDTH, shown: int = _SHOWN) -> str:
     return "\n\n".join(blocks)
 
 
-def _verdict(report: Report) -> str:
-    if not report.ok:
-        return "not ready"
-    last = report.lifecycle.training_ends if report.lifecycle else None
-    if last is not None and last < today_utc():  # what was announced may have been put off
-        return "the data is ready, but the model may take no jobs any more"
-    return "ready"
-
-
 def groups(problems: Sequence[Problem], *, width: int = WIDTH, shown: int = _SHOWN) -> Iterator[str]:
     """Yields problems as text, those of a sort together, the most frequent sort first.
 
@@ -80,51 +70,23 @@ def groups(problems: Sequence[Problem], *, width: int = WIDTH, shown: int = _SHO
         width: Letters of a line.
         shown: Problems of a sort that are shown in full.
     """
-    by_code: dict[str, list[Problem]] = {}
-    for problem in problems:
-        by_code.setdefault(problem.code, []).append(problem)
-    for code, some in sorted(by_code.items(), key=lambda item: -_times(item[1])):
+    for code, some in sorts(problems):
         yield "\n".join(_group(code, some, width, shown))
 
 
-def _times(problems: Sequence[Problem]) -> int:
-    """Returns how often a sort of problem was found: one that stands for the rest of its sort counts as many times."""
-    return sum(problem.count if _is_rest(problem) else 1 for problem in problems)
-
-
-def _is_rest(problem: Problem) -> bool:
-    return problem.line is None and problem.message.startswith("and ") and problem.count > 0
-
-
 def _group(code: str, problems: Sequence[Problem], width: int, shown: int) -> Iterator[str]:
-    times = _times(problems)
-    told = [problem for problem in problems if not _is_rest(problem)]
-    yield f"  {code}" if times == 1 else f"  {code}: {times:,} times"
-    fix = told[0].fix if told and all(problem.fix == told[0].fix for problem in told) and len(told) > 1 else None
-    chosen = _telling(told, shown)
+    number = times(problems)
+    told = [problem for problem in problems if not is_rest(problem)]
+    yield f"  {code}" if number == 1 else f"  {code}: {number:,} times"
+    fix = common_fix(told)
+    chosen = telling(told, shown)
     for n in chosen:
         yield from _problem(told[n], width, with_fix=fix is None)
-    left = times - len(chosen)
+    left = number - len(chosen)
     if left:
-        first = told[0].source  # lines of another file would be taken for its own
-        others = dict.fromkeys(
-            p.line for n, p in enumerate(told) if n not in chosen and p.line is not None and p.source == first
-        )
-        lines = ", ".join(f"{line:,}" for line in islice(others, _LINES_NAMED))
-        dots = ", ..." if len(others) > _LINES_NAMED or len(told) < times else ""
-        yield from _wrapped(f"and {left:,} more{f', on lines {lines}{dots}' if lines else ''}", 4, width)
+        yield from _wrapped(rest_told(problems, told, chosen, left), 4, width)
     if fix:
         yield from _wrapped(f"-> {fix}", 4, width)
-
-
-def _telling(problems: Sequence[Problem], most: int) -> list[int]:
-    """Returns which problems tell most of their sort: those with other advice, then other words, then the first."""
-    advice: dict[str | None, int] = {}
-    words: dict[str, int] = {}
-    for n, problem in enumerate(problems):
-        advice.setdefault(problem.fix, n)
-        words.setdefault(problem.message, n)
-    return sorted([*dict.fromkeys([*advice.values(), *words.values(), *range(min(len(problems), most))])][:most])
 
 
 def _problem(problem: Problem, width: int, *, with_fix: bool) -> Iterator[str]:
@@ -152,20 +114,12 @@ def _wrapped(text: str, indent: int, width: int) -> list[str]:
     )
 
 
-# -- what is known besides problems: a new line is a new pair here -----------------------------------------------------
+# -- what is known besides problems ------------------------------------------------------------------------------------
 
 
 def _facts(report: Report, width: int) -> str:
-    pairs = [("rows", _rows(report)), ("found", _found(report))]
-    if report.tokens is not None:
-        pairs.append(("tokens", str(report.tokens)))
-    if report.estimate is not None:
-        pairs.append(("price", str(report.estimate).removeprefix("price ")))
-    if report.break_even is not None:
-        pairs.append(("worth it", str(report.break_even)))
-    if report.lifecycle is not None:
-        is_told = any(problem.code == "ending" for problem in report.problems)  # which has all but the dates
-        pairs.append(("model", str(report.lifecycle).splitlines()[0] if is_told else str(report.lifecycle)))
+    rows, *others = facts(report)
+    pairs = [rows, ("found", _found(report)), *others]
     lines: list[str] = []
     for label, value in pairs:
         head = f"  {label:<{_LABEL}}"
@@ -177,16 +131,11 @@ def _facts(report: Report, width: int) -> str:
     return "\n".join(lines)
 
 
-def _rows(report: Report) -> str:
-    return f"{report.rows:,} of {report.kind.value}" if report.kind else f"{report.rows:,}, of no kind that is known"
-
-
 def _found(report: Report) -> str:
-    times = {
-        severity: _times([problem for problem in report.problems if problem.severity is severity])
-        for severity in Severity
+    found = {
+        severity: times(problem for problem in report.problems if problem.severity is severity) for severity in Severity
     }
-    said = [counted(number, severity.value) for severity, number in times.items() if number]
+    said = [counted(number, severity.value) for severity, number in found.items() if number]
     return ", ".join(said) or "nothing"
 
 

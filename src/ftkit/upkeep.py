@@ -33,12 +33,14 @@ class Found:
         deployments: All deployments; those of an account that could not be asked, as the ledger has them.
         troubles: What could not be asked, and why, by account.
         asked: The accounts that could be asked.
+        names: The name of the profile or provider that each account was opened by, also of those that did not answer.
         is_whole: Whether the account that was named could be asked, where one was.
     """
 
     deployments: list[Deployment] = field(default_factory=list["Deployment"])
     troubles: dict[str, FtkitError] = field(default_factory=dict[str, FtkitError])
     asked: list[str] = field(default_factory=list[str])
+    names: dict[str, str] = field(default_factory=dict[str, str])
     is_whole: bool = True
 
 
@@ -85,10 +87,10 @@ class Upkeep:
             except FtkitError as error:
                 found.troubles[name] = error
             else:
-                self._ask(identity, lambda: client, accounts.pop(identity, []), found)
+                self._ask(identity, lambda: (name, client), accounts.pop(identity, []), found)
         found = replace(found, is_whole=not found.troubles)
         for identity, entries in accounts.items():
-            self._ask(identity, partial(self._client, entries[0]), entries, found)
+            self._ask(identity, partial(self._opened, entries[0]), entries, found)
         return found
 
     def reap(self, provider: str | None = None, *, dry_run: bool = False) -> Reaped:
@@ -116,7 +118,7 @@ class Upkeep:
             return
         for identity, entries in self._entries().items():
             try:
-                yield identity, self._client(entries[0])
+                yield identity, self._opened(entries[0])[1]
             except FtkitError as error:
                 due = [entry.name for entry in entries if is_due(entry, self._ledger)]
                 if due:
@@ -124,10 +126,14 @@ class Upkeep:
                     troubles[identity] = error
 
     @staticmethod
-    def _ask(identity: str, opened: Callable[[], Client], entries: list[DeploymentEntry], found: Found) -> None:
+    def _ask(
+        identity: str, opened: Callable[[], tuple[str, Client]], entries: list[DeploymentEntry], found: Found
+    ) -> None:
         """Adds what stands in an account; what the ledger knows of it, where it cannot be asked."""
         try:
-            found.deployments.extend(opened().list_deployments())
+            name, client = opened()
+            found.names[identity] = name
+            found.deployments.extend(client.list_deployments())
             found.asked.append(identity)
         except FtkitError as error:
             found.troubles[identity] = error
@@ -139,8 +145,8 @@ class Upkeep:
             found.setdefault(entry.identity, []).append(entry)
         return found
 
-    def _client(self, entry: DeploymentEntry) -> Client:
-        """Opens the account of a deployment.
+    def _opened(self, entry: DeploymentEntry) -> tuple[str, Client]:
+        """Opens the account of a deployment, and returns the name that leads there as well.
 
         Raises:
             FtkitError: None of the names that may lead there does.
@@ -154,7 +160,7 @@ class Upkeep:
                 reasons.append(f"Client('{name}'): {error.message}")
             else:
                 if identity == entry.identity:
-                    return client
+                    return name, client
                 reasons.append(f"Client('{name}') is the account {identity}")
         message = f"nothing here leads to the account {entry.identity} ({'; '.join(reasons)})"
         hint = f"Name it in a profile of ftkit.toml, or set its options: FTKIT_{entry.provider.upper()}_<OPTION>=..."

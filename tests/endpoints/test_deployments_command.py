@@ -41,6 +41,6 @@ def test_it_tells_age_price_and_what_is_served(tmp_path: Path, monkeypatch: pyte
 def test_a_provider_that_is_not_there_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FTKIT_HOME", str(tmp_path))
     status, output = told("hugingface")
-    assert status == 1
+    assert status == 2
     assert "error: " in output
     assert "hugingface" in output

@@ -162,6 +162,7 @@ def test_a_driver_that_is_killed_leaves_nothing_but_the_job_which_goes_on(model:
         assert client.chat(deployment, "1? Tell me.", max_tokens=4).text
 
 
+@pytest.mark.full
 def test_what_will_not_go_away_is_told_once(model: Path, tmp_path: Path) -> None:
     client, job, _ = ask(tmp_path, model, "ray", max_length=8)
     with pytest.raises(JobFailedError, match="the training file holds nothing to learn"):

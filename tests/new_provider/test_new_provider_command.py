@@ -33,6 +33,6 @@ def test_the_folder_can_be_another(tmp_path: Path) -> None:
 
 def test_what_cannot_be_made_is_told_in_one_line_with_a_hint(tmp_path: Path) -> None:
     done = ftkit("new-provider", "openai", cwd=tmp_path)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr == "error: a provider 'openai' is installed\n  -> `ftkit providers` lists them all.\n"
     assert not list(tmp_path.iterdir())

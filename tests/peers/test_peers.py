@@ -92,6 +92,7 @@ def test_openai_package_awaited_with_an_upload_in_parts(server: Served, train: P
     assert seen["deleted"] == [True, True]
 
 
+@pytest.mark.full
 def test_openai_command_line(server: Served, train: Path) -> None:
     seen = run_python("openai-command/client.py", train, openai_of(server))
     assert_tuned(seen, OPENAI_NAME)
@@ -130,6 +131,7 @@ def test_litellm_as_azure(server: Served, train: Path) -> None:
     assert seen["deleted"] == [True]
 
 
+@pytest.mark.full
 def test_dspy(server: Served, train: Path) -> None:
     assert_tuned(run_python("dspy-python/client.py", train, openai_of(server)), OPENAI_NAME)
 

@@ -106,7 +106,7 @@ def test_two_servers_do_not_share_a_folder(served: Served) -> None:
 
 def test_it_listens_for_others_only_with_keys(tmp_path: Path) -> None:
     refused = ftkit("serve", "--home", str(tmp_path / "h"), "--port", "0", "--host", "0.0.0.0", "--no-auth")  # noqa: S104
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "--no-auth" in refused.stderr
 
 
@@ -129,7 +129,7 @@ def test_keys_are_made_listed_and_revoked_while_it_runs(served: Served) -> None:
 
 def test_keys_of_no_server_are_an_error_and_make_none(tmp_path: Path) -> None:
     refused = ftkit("keys", "list", "--home", str(tmp_path / "typo"))
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "there is no server in" in refused.stderr
     assert not (tmp_path / "typo").exists()
 
@@ -137,7 +137,7 @@ def test_keys_of_no_server_are_an_error_and_make_none(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_one_is_told_in_a_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     refused = ftkit("serve", "--home", str(tmp_path / "file"), "--port", "0", "--model", f"{GPT}=ftkit/small")
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "Traceback" not in refused.stderr
     assert "another --home" in refused.stderr
 
@@ -154,5 +154,5 @@ def test_ctrl_c_ends_it_and_the_models_that_answered(served: Served) -> None:
 
 def test_wrong_models_are_told_before_anything_is_served(tmp_path: Path) -> None:
     refused = ftkit("serve", "--home", str(tmp_path / "h"), "--port", "0", "--model", "gpt-4o-mini")
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "NAME=MODEL" in refused.stderr

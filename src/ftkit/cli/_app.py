@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import metadata
 from typing import Annotated
 
 import typer
+
+from ftkit.cli._output import Json, print_json
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -15,8 +18,23 @@ app = typer.Typer(
 
 
 @app.callback(invoke_without_command=True)
-def _root(version: Annotated[bool, typer.Option("--version", help="Shows the version.")] = False) -> None:  # noqa: FBT002
+def _root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Shows the version.")] = False,  # noqa: FBT002
+    as_json: Json = False,  # noqa: FBT002
+) -> None:
     """One interface for fine-tuning language models."""
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="backslashreplace")  # as stderr is: a sign that it does not have is no reason to end
     if version:
-        typer.echo(f"ftkit {metadata.version('ftkit')}")
+        found = metadata.version("ftkit")
+        if as_json:
+            from ftkit.cli._nouns import Version
+
+            print_json([Version(version=found)])
+        else:
+            typer.echo(f"ftkit {found}")
         raise typer.Exit
+    if as_json:
+        raise typer.BadParameter("write it behind the command: ftkit jobs --json", context, param_hint="--json")

@@ -6,14 +6,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ftkit.errors import UnknownProviderError
+from ftkit.cli import _completing
+from ftkit.errors import ConfigurationError, UnknownProviderError
 
 if TYPE_CHECKING:
     from ftkit.client import Client
 
 Provider = Annotated[
     str | None,
-    typer.Option("--provider", "-p", help="Name of a provider, or of a profile; the default profile if left out."),
+    typer.Option(
+        "--provider",
+        "-p",
+        help="Name of a provider, or of a profile; the default profile if left out.",
+        autocompletion=_completing.accounts,
+    ),
 ]
 
 
@@ -26,11 +32,16 @@ def opened(name: str, provider: str | None = None) -> tuple[Client, str]:
 
     Raises:
         UnknownProviderError: What stands before the colon is neither a provider nor a profile.
+        ConfigurationError: It is an id alone, and there is no default profile.
     """
     from ftkit.client import Client
+    from ftkit.profiles import default_name
 
     head, colon, rest = name.partition(":")
     if provider is not None or not colon:
+        if not (provider or default_name()):
+            hint = "Write profile:id, or the id alone and --provider; or name a default profile (docs/profiles.md)."
+            raise ConfigurationError(f"'{name}' does not say whose it is, and there is no default profile", hint=hint)
         return Client(provider), name
     try:
         return Client(head), rest

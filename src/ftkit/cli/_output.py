@@ -26,21 +26,40 @@ def print_json(nouns: Iterable[BaseModel]) -> None:
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Prints rows: as a table with a head in a terminal; elsewhere with a tab between cells, without a head.
 
-    No cell is cut short: an id that is not whole is no id.
+    No cell is cut short or broken: an id that is not whole is no id, and one on two lines cannot be copied. Rows that
+    are wider than the terminal go on in a line below.
     """
     rows = list(rows)
     if not sys.stdout.isatty():
         for row in rows:
             typer.echo("\t".join(row))
         return
-    from rich import box
+    from rich.cells import cell_len
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*map(Text, row))  # text, and no markup: a vendor's words may hold brackets
-    Console().print(table)
+    console = Console()
+    widths = [max(map(cell_len, cells)) for cells in zip(columns, *rows, strict=True)]
+    lines = _packed(widths, console.width)
+    for n, row in enumerate([columns, *rows]):
+        for m, line in enumerate(lines):
+            cells = (row[column] + " " * (widths[column] - cell_len(row[column])) for column in line)
+            text = Text((_INDENT * (m > 0) + _GAP.join(cells)).rstrip(), style="" if n else "bold")
+            console.print(text, soft_wrap=True)  # text, and no markup: a vendor's words may hold brackets
+
+
+_GAP, _INDENT = "  ", "    "
+
+
+def _packed(widths: Sequence[int], most: int) -> list[list[int]]:
+    """Returns which columns go into which line, so that no line is wider than it may be, if it has several columns."""
+    lines: list[list[int]] = [[]]
+    used = 0
+    for column, width in enumerate(widths):
+        gap = len(_GAP) if lines[-1] else 0
+        if lines[-1] and used + gap + width > most:
+            lines.append([])
+            used, gap = len(_INDENT), 0
+        lines[-1].append(column)
+        used += gap + width
+    return lines

@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
+from ftkit.cli import _completing
 from ftkit.cli._app import app
 from ftkit.cli._exits import Status
+from ftkit.cli._output import Json, print_json
 from ftkit.cli._told import told
 from ftkit.errors import ConfigurationError
 
@@ -17,10 +19,19 @@ from ftkit.errors import ConfigurationError
 def check(
     file: Annotated[str, typer.Argument(help="The data: .jsonl, .json, .csv, .parquet, or a folder of `datasets`.")],
     provider: Annotated[
-        str | None, typer.Option(help="Name of a provider, or of a profile; without, what all of them would refuse.")
+        str | None,
+        typer.Option(
+            "--provider",
+            "-p",
+            help="Name of a provider, or of a profile; without, what all of them would refuse.",
+            autocompletion=_completing.accounts,
+        ),
     ] = None,
     model: Annotated[str | None, typer.Option(help="The base model, or a role. It goes with --provider.")] = None,
-    method: Annotated[str | None, typer.Option(help="supervised, dpo, reinforcement, orpo, reward, ...")] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(help="supervised, dpo, reinforcement, orpo, reward, ...", autocompletion=_completing.methods),
+    ] = None,
     n_epochs: Annotated[
         int | None, typer.Option(min=1, help="With --provider: the epochs, which the price depends on.")
     ] = None,
@@ -45,7 +56,7 @@ def check(
     cached: Annotated[
         float, typer.Option(min=0, max=1, help="With --prompt: the share of it that the provider has in its cache.")
     ] = 0.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Prints the report as JSON.")] = False,  # noqa: FBT002
+    as_json: Json = False,  # noqa: FBT002
     fix: Annotated[Path | None, typer.Option(help="Writes a copy, mended where that is safe, to this file.")] = None,
     drop: Annotated[
         list[str] | None,
@@ -80,7 +91,12 @@ def check(
 def convert(
     source: Annotated[Path, typer.Argument(help="The data: a file, or a folder saved by datasets.save_to_disk.")],
     target: Annotated[Path, typer.Argument(help="The file to write: .jsonl, .json, .csv or .parquet.")],
-    to: Annotated[str, typer.Option(help="The layout: chat, sharegpt, alpaca, trl-preference, ...")],
+    to: Annotated[
+        str,
+        typer.Option(
+            help="The layout: chat, sharegpt, alpaca, trl-preference, ...", autocompletion=_completing.layouts
+        ),
+    ],
     columns: Annotated[
         list[str] | None,
         typer.Option(help="OWN=FIELD: which column is which field. May be given several times."),
@@ -88,14 +104,18 @@ def convert(
     without: Annotated[
         list[str] | None, typer.Option(help="A column that may be lost, such as id. May be given several times.")
     ] = None,
+    as_json: Json = False,  # noqa: FBT002
 ) -> None:
     """Writes training data in another layout and format. Status 1: something would be lost, and nothing is written."""
     from ftkit.checkup import columns_of
     from ftkit.datasets import transcribe
 
-    with told():
+    with told(as_json=as_json):
         mapped = columns_of(columns or ())
         report = transcribe(source, target, to=to, columns=mapped, without=without or (), progress=True)
+    if as_json:
+        print_json([report])
+        return
     for problem in report.problems:
         typer.echo(str(problem), err=True)
     typer.echo(f"{target}: {report.rows:,} row{'' if report.rows == 1 else 's'} of {report.kind}, written as {to}")

@@ -7,14 +7,16 @@ from typing import Annotated
 
 import typer
 
+from ftkit.cli import _completing
 from ftkit.cli._app import app
 from ftkit.cli._exits import Status
+from ftkit.cli._output import Json, print_json
 from ftkit.cli._told import told
 
 
 @app.command("providers")
 def list_providers(
-    as_json: Annotated[bool, typer.Option("--json", help="Prints them as JSON.")] = False,  # noqa: FBT002
+    as_json: Json = False,  # noqa: FBT002
     table: Annotated[bool, typer.Option("--table", help="Prints what each can do as a Markdown table.")] = False,  # noqa: FBT002
 ) -> None:
     """Lists the providers that are installed: from which package, what each can do, what it still needs.
@@ -25,7 +27,7 @@ def list_providers(
 
     found = installed.installed()
     if as_json:
-        typer.echo(found.model_dump_json())
+        print_json([found])
     elif table:
         typer.echo(installed.table(found), nl=False)
     else:
@@ -39,10 +41,14 @@ def list_providers(
 @app.command()
 def doctor(
     name: Annotated[
-        str | None, typer.Argument(help="Name of a provider, or of a profile; the default profile if left out.")
+        str | None,
+        typer.Argument(
+            help="Name of a provider, or of a profile; the default profile if left out.",
+            autocompletion=_completing.accounts,
+        ),
     ] = None,
     ask: Annotated[bool, typer.Option(help="Ask the provider, by requests that only read.")] = True,  # noqa: FBT002
-    as_json: Annotated[bool, typer.Option("--json", help="Prints a line of JSON for each finding.")] = False,  # noqa: FBT002
+    as_json: Json = False,  # noqa: FBT002
 ) -> None:
     """Looks over whether a job could be made with a name as it stands. Spends nothing. Status 1: something is wrong."""
     from ftkit.doctor import examine
@@ -62,12 +68,18 @@ def make_package(
     class_name: Annotated[
         str | None, typer.Option(help="Name of the provider's class; NovaProvider for nova if left out.")
     ] = None,
+    as_json: Json = False,  # noqa: FBT002
 ) -> None:
     """Writes a package with a provider of your own: it works, passes the kit, and is yours to change and publish."""
+    from ftkit.cli._nouns import WrittenPackage
     from ftkit.new_provider import new_provider, next_steps
 
-    with told():
+    with told(as_json=as_json):
         made = new_provider(name, folder, class_name=class_name)
+    steps = next_steps(made).splitlines()
+    if as_json:
+        print_json([WrittenPackage(folder=str(made), next=tuple(steps))])
+        return
     typer.echo(f"Made {made}: a provider that works, and passes the kit. Next:")
-    for step in next_steps(made).splitlines():
+    for step in steps:
         typer.echo(f"  {step}")

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ftkit.cli import _completing
 from ftkit.cli._app import app
+from ftkit.cli._output import Json, print_json, print_table
 from ftkit.cli._told import told
 from ftkit.errors import ConfigurationError
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from ftkit.server.keys import Keys
+    from ftkit.server.records import KeyRecord
 
 keys = typer.Typer(no_args_is_help=True, help="The keys of a server that `ftkit serve` runs.")
 app.add_typer(keys, name="keys")
@@ -27,7 +30,15 @@ Name = Annotated[str, typer.Argument(help="What the key is called.")]
 
 @app.command()
 def serve(
-    provider: Annotated[str, typer.Option(help="Name of the provider, or of a profile.")] = "huggingface",
+    provider: Annotated[
+        str,
+        typer.Option(
+            "--provider",
+            "-p",
+            help="Name of the provider, or of a profile.",
+            autocompletion=_completing.accounts,
+        ),
+    ] = "huggingface",
     model: Annotated[
         list[str] | None,
         typer.Option(help="NAME=MODEL: the provider's model that stands for a name. May be given several times."),
@@ -68,40 +79,62 @@ def serve(
 
 
 @keys.command("create")
-def create_key(name: Name, home: Home = None) -> None:
+def create_key(name: Name, home: Home = None, as_json: Json = False) -> None:  # noqa: FBT002
     """Makes a key, and shows it this once."""
-    with _keys(home) as ring:
-        typer.echo(ring.create(name))
+    from ftkit.cli._nouns import ServerKey
+
+    with _keys(home, as_json=as_json) as ring:
+        key = ring.create(name)
+        if as_json:
+            print_json(
+                [ServerKey(name=made.id, created_at=_at(made), key=key) for made in ring.names() if made.id == name]
+            )
+        else:
+            typer.echo(key)
 
 
 @keys.command("list")
-def list_keys(home: Home = None) -> None:
-    """Lists the names of all keys."""
-    with _keys(home) as ring:
-        for key in ring.names():
-            typer.echo(f"{key.id}\t{datetime.fromtimestamp(key.created_at, UTC):%Y-%m-%d %H:%M} UTC")
+def list_keys(home: Home = None, as_json: Json = False) -> None:  # noqa: FBT002
+    """Lists the names of all keys, and when they were made."""
+    from ftkit.cli._nouns import ServerKey
+
+    with _keys(home, as_json=as_json) as ring:
+        if as_json:
+            print_json(ServerKey(name=key.id, created_at=_at(key)) for key in ring.names())
+        else:
+            print_table(("key", "made"), [[key.id, f"{_at(key):%Y-%m-%d %H:%M} UTC"] for key in ring.names()])
 
 
 @keys.command("revoke")
-def revoke_key(name: Name, home: Home = None) -> None:
+def revoke_key(name: Name, home: Home = None, as_json: Json = False) -> None:  # noqa: FBT002
     """Makes a key worthless, at once."""
-    with _keys(home) as ring:
+    from ftkit.cli._nouns import ServerKey
+
+    with _keys(home, as_json=as_json) as ring:
         ring.revoke(name)
-    typer.echo(f"revoked: {name}")
+    if as_json:
+        print_json([ServerKey(name=name, revoked=True)])
+    else:
+        typer.echo(f"revoked: {name}")
+
+
+def _at(key: KeyRecord) -> datetime:
+    return datetime.fromtimestamp(key.created_at, UTC)
 
 
 @contextmanager
-def _keys(home: Path | None) -> Generator[Keys]:
+def _keys(home: Path | None, *, as_json: bool) -> Generator[Keys]:
     from ftkit.server.keys import Keys
     from ftkit.server.office import has_store, open_store
     from ftkit.server.running import default_home
 
-    with told():
+    with told(as_json=as_json):
         folder = (home or default_home()).expanduser().resolve()
         if not has_store(folder):
             hint = "Start one with `ftkit serve`, or name its folder with --home."
             raise ConfigurationError(f"there is no server in {folder}", hint=hint)
-        typer.echo(f"server: {folder}", err=True)
+        if not as_json:
+            typer.echo(f"server: {folder}", err=True)
         store = open_store(folder)
         try:
             yield Keys(store)

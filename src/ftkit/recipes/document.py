@@ -1,9 +1,10 @@
-"""The text of a recipe: YAML, with variables of the environment in it."""
+"""The text of a recipe: YAML or TOML, with variables of the environment in it."""
 
 from __future__ import annotations
 
 import os
 import re
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -24,18 +25,26 @@ def read_document(source: str) -> dict[str, Any]:
     """Reads the file as it is written.
 
     Raises:
-        ConfigurationError: There is no such file, or it is no YAML, or no recipe.
+        ConfigurationError: There is no such file, or it is no YAML (no TOML, if its name ends so), or no recipe.
     """
     try:
         text = Path(source).read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         why = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else error
         raise ConfigurationError(f"the recipe '{source}' cannot be read: {why}") from None
-    document = _parsed(source, text)
+    document = _toml(source, text) if Path(source).suffix.lower() == ".toml" else _parsed(source, text)
     if not isinstance(document, dict):
         message = f"{source} is no recipe: at its top stand keys with values, such as task: llm-sft"
         raise ConfigurationError(message)
     return {str(key): value for key, value in cast("dict[object, Any]", document).items()}
+
+
+def _toml(source: str, text: str) -> object:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        failed = f"{source}: this is no TOML: {_QUOTED.sub('...', str(error))}"
+    raise ConfigurationError(failed)  # alone: the error before it may hold the whole file, and a token with it
 
 
 def _parsed(source: str, text: str) -> object:

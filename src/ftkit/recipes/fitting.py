@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from operator import not_
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError, create_model
-
 from ftkit.errors import UnsupportedError
+from ftkit.fitting import carry, no_method
 from ftkit.models import Problem, Severity
 from ftkit.recipes.keys import FIELDS, drop_fields, key_of, parse_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from pydantic import BaseModel
 
@@ -22,44 +19,6 @@ if TYPE_CHECKING:
 
 _BLOCK = 1024
 """AutoTrain's own block_size."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Way:
-    """Another way to say an option.
-
-    Attributes:
-        name: What other providers call it.
-        value: The value in their words, from that of the recipe.
-    """
-
-    name: str
-    value: Callable[[Any], Any] = lambda value: value
-
-
-_SYNONYMS: Mapping[str, _Way] = {
-    "block_size": _Way("max_length"),
-    "disable_gradient_checkpointing": _Way("gradient_checkpointing", not_),
-    "mixed_precision": _Way("precision"),
-    "gradient_accumulation": _Way("gradient_accumulation_steps"),
-    "optimizer": _Way("optim"),
-    "quantization": _Way("quantization", {"int4": "4bit", "int8": "8bit"}.get),
-    "scheduler": _Way("lr_scheduler_type"),
-    "use_flash_attention_2": _Way("attention", {True: "flash_attention_2"}.get),
-}
-_NEEDLESS: Mapping[str, tuple[object, ...]] = {
-    "add_eos_token": (True,),
-    "auto_find_batch_size": (False,),
-    "chat_template": ("tokenizer",),
-    "merge_adapter": (True,),
-    "padding": ("right",),
-    "quantization": ("none",),
-    "trainer": ("sft", "generic"),
-    "use_flash_attention_2": (False,),
-}
-"""Values that ask for what every provider does by itself, where it has no such option."""
-_IMMATERIAL = {"gradient_accumulation"}
-"""How a step is computed, which changes nothing of what is learnt: `batch_size` is all of it."""
 
 
 def fitted(recipe: Recipe, client: Client, *, without: str | Iterable[str] = ()) -> Recipe:
@@ -88,20 +47,12 @@ def fitted(recipe: Recipe, client: Client, *, without: str | Iterable[str] = ())
 
 
 def _carried(recipe: Recipe, known: type[BaseModel], problems: list[Problem]) -> dict[str, Any]:
-    given, found = dict(recipe.provider_options), dict[str, Any]()
+    given, found = dict(recipe.provider_options), list[Problem]()
     if "model_max_length" not in known.model_fields and "max_length" in known.model_fields:
         _cap(given)
-    for name, value in given.items():
-        way = _SYNONYMS.get(name, _Way(name))
-        if _takes(known, name, value):
-            found[name] = value
-        elif value in _NEEDLESS.get(name, ()):
-            continue
-        elif _takes(known, way.name, way.value(value)):
-            found[way.name] = way.value(value)
-        elif name not in _IMMATERIAL:
-            problems.append(_not_carried(name, value, way.name, known))
-    return found
+    carried = carry(given, known, found)
+    problems += (problem.model_copy(update={"field": key_of(problem.field)}) for problem in found)
+    return carried
 
 
 def _cap(given: dict[str, Any]) -> None:
@@ -111,34 +62,12 @@ def _cap(given: dict[str, Any]) -> None:
         given["block_size"] = min(most, given.get("block_size", _BLOCK))
 
 
-def _takes(known: type[BaseModel], name: str, value: object) -> bool:
-    """Whether a provider has an option of that name, which may have that value."""
-    field = known.model_fields.get(name)
-    if field is None or value is None:
-        return False
-    fields: dict[str, Any] = {name: (field.annotation, field)}
-    try:
-        create_model("Option", **fields)(**{name: value})
-    except ValidationError:
-        return False
-    return True
-
-
-def _not_carried(name: str, value: object, other: str, known: type[BaseModel]) -> Problem:
-    message = f"it is {value!r}, and there is nothing like it here."
-    if other in known.model_fields:
-        message = f"it is {value!r}, which '{other}' cannot be here."
-    return Problem(code="not-carried-over", field=key_of(f"provider_options.{name}"), message=message)
-
-
 def _refused(recipe: Recipe, client: Client) -> Iterator[Problem]:
     """Yields what the provider itself refuses, by the keys of the recipe."""
-    provider, task = client.provider, recipe.method.type
-    if type(recipe.method) not in provider.methods:
-        known = ", ".join(sorted(str(method.model_fields["type"].default) for method in provider.methods))
-        yield Problem(code="unsupported-method", field="task", message=f"there is no '{task}' here. There is: {known}.")
+    if type(recipe.method) not in client.provider.methods:
+        yield Problem(code="unsupported-method", field="task", message=no_method(client, recipe.method))
         return
-    for problem in provider.problems(recipe):
+    for problem in client.provider.problems(recipe):
         if problem.severity is Severity.ERROR:
             yield problem.model_copy(update={"field": key_of(problem.field)})
 

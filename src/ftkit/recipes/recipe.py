@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from decimal import Decimal
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -26,6 +27,9 @@ class Recipe(JobRequest):
         provider_settings: Options of a client for that provider, where the recipe asks for any.
         source: The recipe's own path.
         notes: What of it has no effect, one sentence each; `run` logs them as warnings.
+        validation: The validation file. AutoTrain's recipes name none that is used; a command line may.
+        budget: The most that the job may cost. Likewise.
+        key: What makes a deliberate second job of it. Likewise.
     """
 
     train: str
@@ -35,6 +39,9 @@ class Recipe(JobRequest):
     provider_settings: Mapping[str, Any] = Field(default_factory=dict[str, Any])
     source: str
     notes: tuple[str, ...] = ()
+    validation: str | None = None
+    budget: Annotated[Decimal, Field(ge=0)] | None = None
+    key: str | None = None
 
 
 def unsent(train: str) -> TrainingFile:

@@ -1,0 +1,152 @@
+"""To follow a job: its events as they happen, and its metrics on to trackers."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ftkit.cli._app import app
+from ftkit.cli._jobs import Job, PollS, command, named, outcome_error
+from ftkit.cli._names import Provider  # noqa: TC001 - Typer reads it
+from ftkit.cli._output import Json, print_json
+from ftkit.cli._text import one_line
+from ftkit.cli._times import at
+from ftkit.cli._told import taken_up_again, told
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ftkit.cli._jobs import Named
+    from ftkit.client import Client
+    from ftkit.errors import FtkitError
+    from ftkit.models import JobEvent
+
+
+@app.command()
+def follow(
+    job: Job,
+    after: Annotated[str | None, typer.Option(help="Id of the last event that is known already.")] = None,
+    poll_s: PollS = None,
+    track: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="Sends the metrics on: tensorboard, wandb, mlflow, trackio. Several are fine."
+        ),
+    ] = None,
+    provider: Provider = None,
+    as_json: Json = False,  # noqa: FBT002
+) -> None:
+    """Prints the events of a job as they happen, oldest first, until it ends: time, level, message.
+
+    Status 3: it failed; 4: it was cancelled; 5: it stands still, and can be resumed.
+    """
+    again = ["follow", job, *(("-p", provider) if provider else ())]
+    again += [word for name in track or () for word in ("--track", name)]
+    with told(as_json=as_json):
+        it = named(job, provider)
+        shown = _Shown(it, after, poll_s, as_json=as_json)
+        trouble: FtkitError | None = None
+        try:
+            if track:
+                trouble = _track(shown, track)
+            else:
+                shown.print_all()
+        except KeyboardInterrupt:
+            line = command(*again, *(("--after", shown.last) if shown.last else ()))
+            with taken_up_again(f"The job goes on. To follow on:\n  {line}"):
+                raise
+        error = outcome_error(it, it.client.get_job(it.id))
+        if error is not None and trouble is not None:
+            error.add_note(str(trouble))
+        error = error or trouble
+        if error is not None:
+            raise error
+
+
+class _Shown:
+    """The events of a job, on their way to whoever looks on.
+
+    Args:
+        it: The job.
+        after: Id of the last event that is known already.
+        poll_s: Seconds between looks.
+        as_json: Whether they are printed as JSON.
+
+    Attributes:
+        it: The job.
+        last: Id of the last event that was printed, or is known.
+        error: What ended it in another thread.
+    """
+
+    def __init__(self, it: Named, after: str | None, poll_s: float | None, *, as_json: bool) -> None:
+        self.it = it
+        self.last = after
+        self.error: BaseException | None = None
+        self._poll_s = poll_s
+        self._as_json = as_json
+
+    def print_all(self) -> None:
+        """Prints events until the job ends."""
+        for event in _events(self.it.client, self.it.id, self.last, self._poll_s):
+            print_event(event, as_json=self._as_json)
+            self.last = event.id
+
+    def print_aside(self) -> None:
+        """Prints events in a thread of its own, and keeps what goes wrong there."""
+        try:
+            self.print_all()
+        except BaseException as error:  # noqa: BLE001 - it is raised again by whoever waits for it
+            self.error = error
+
+
+def _track(shown: _Shown, names: Sequence[str]) -> FtkitError | None:
+    """Sends metrics on while events are printed. Returns what kept some of them from a tracker; the job goes on.
+
+    It is the sending that has the main thread, to which Ctrl-C comes: what was sent so far is whole then.
+    """
+    from ftkit.trackers import TrackingError, make_tracker, send
+
+    trackers = [make_tracker(name) for name in names]  # a wrong name is told before anything is printed
+    printing = threading.Thread(target=shown.print_aside, daemon=True)
+    printing.start()
+    trouble: FtkitError | None = None
+    try:
+        send(shown.it.client, shown.it.id, *trackers)
+    except TrackingError as error:
+        trouble = error
+    printing.join()
+    if shown.error is not None:
+        raise shown.error
+    return trouble
+
+
+def _events(client: Client, job_id: str, after: str | None, poll_s: float | None) -> Iterator[JobEvent]:
+    """Yields events as `Client.follow` does, which begins with the first one; this begins after one of them."""
+    if after is None:
+        yield from client.follow(job_id, poll_s=poll_s)
+        return
+    from ftkit.progress import NoProgress
+    from ftkit.waiting import Pace, Watch, look, to_watch
+
+    client.list_events(job_id, after=after, limit=1)  # where there are no events, or not this one, it is said at once
+    watch = Watch(to_watch(client, job_id), Pace(poll_s=poll_s), NoProgress())
+    watch.last_event = after
+    delay: float | None = 0.0
+    while delay is not None:
+        time.sleep(delay)
+        events, delay = look(client, watch)
+        yield from events
+
+
+def print_event(event: JobEvent, *, as_json: bool) -> None:
+    """Prints an event, at once: for people, for `cut`, or for programs."""
+    if as_json:
+        print_json([event])
+        return
+    level, message = event.level.value, one_line(event.message)
+    cells = [at(event.created_at), level, message]
+    typer.echo("  ".join([cells[0], f"{level:<7}", message]) if sys.stdout.isatty() else "\t".join(cells))
