@@ -73,6 +73,9 @@ chaos: $(VENV)/.dev
 
 full: check test tutorials benchmarks chaos
 	@$(BIN)/python -m pytest -m "full and not attack"
+# Trackio wants an older Pillow, and brings what uvicorn would take up by itself: it lives in a folder of its own.
+	@$(PIP) --target .trackio --upgrade --no-deps trackio==0.43.0 pillow==12.3.0 brotli gradio_client orjson
+	@PYTHONPATH=.trackio $(BIN)/python -m pytest tests/trackers -k trackio
 	@$(BIN)/python mutation/maps.py
 	@$(PIP) atheris && mkdir -p .fuzz && cd .fuzz && $(abspath $(BIN))/python ../fuzz/fuzz_reader.py -max_total_time=600
 

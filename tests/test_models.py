@@ -184,3 +184,15 @@ def test_a_field_of_several_types_is_refused_in_one_line() -> None:
         "Supervised.n_epochs: Input should be a valid integer, unable to parse string as an integer, "
         "or Input should be 'auto' (got 'three')."
     )
+
+
+def test_a_job_and_a_deployment_are_a_line_each() -> None:
+    job = FineTuningJob(id="j", provider="p", status=JobStatus.SUCCEEDED, model="m", fine_tuned_model="t")
+    assert str(job) == "j: succeeded, m -> t"
+    assert str(job.model_copy(update={"trained_tokens": 2124})) == "j: succeeded, m -> t, 2,124 tokens"
+    failed = job.model_copy(update={"status": JobStatus.FAILED, "fine_tuned_model": None, "error": "no room"})
+    assert str(failed) == "j: failed: no room, m"
+    deployment = Deployment(name="d", provider="p", status=DeploymentStatus.RUNNING, model="t", source="j")
+    assert str(deployment) == "d: running, serves j, price unknown"
+    dear = deployment.model_copy(update={"price_per_hour": Decimal("1.70"), "source": None})
+    assert str(dear) == "d: running, serves t, 1.70 USD an hour"

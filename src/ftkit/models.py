@@ -320,7 +320,7 @@ class JobStatus(StrEnum):
 
 
 class FineTuningJob(Noun):
-    """A fine-tuning job, as it was when the provider was last asked. It lives on in its id.
+    """A fine-tuning job, as it was when the provider was last asked. It lives on in its id. `str(job)` is one line.
 
     Attributes:
         id: The provider's id of it.
@@ -370,6 +370,12 @@ class FineTuningJob(Noun):
     total_steps: NonNegativeInt | None = None
     error: str | None = None
     interrupted: bool = False
+
+    def __str__(self) -> str:
+        tuned = f" -> {self.fine_tuned_model}" if self.fine_tuned_model else ""
+        tokens = f", {self.trained_tokens:,} tokens" if self.trained_tokens is not None else ""
+        why = f": {self.error}" if self.error else ""
+        return f"{self.id}: {self.status.value}{why}, {self.model}{tuned}{tokens}"
 
 
 class Metrics(Noun):
@@ -483,7 +489,7 @@ class DeploymentStatus(StrEnum):
 
 
 class Deployment(Noun):
-    """A model that can be asked.
+    """A model that can be asked. `str(deployment)` is one line.
 
     Attributes:
         name: Its name, unique within the account.
@@ -514,6 +520,11 @@ class Deployment(Noun):
     price_per_hour: Decimal | None = None
     currency: str = "USD"
     error: str | None = None
+
+    def __str__(self) -> str:
+        price = "price unknown" if self.price_per_hour is None else f"{self.price_per_hour:f} {self.currency} an hour"
+        why = f": {self.error}" if self.error else ""
+        return f"{self.name}: {self.status.value}{why}, serves {self.source or self.model}, {price}"
 
 
 class Kept(Noun):

@@ -35,13 +35,13 @@ CACHE = ROOT / ".cache"
 LONGEST_S = 600
 STEPS = (
     "examples; the first:",
-    "tokens to learn from",
+    ": ready",
     "uploaded",
     "tuned model: ",
     "oldest first:",
     "deploy and ask: the tuned model",
     "streamed: ",
-    "0 files; kept: 0",
+    "2 files; kept: 0",
 )
 
 
@@ -87,6 +87,7 @@ def test_a_cell_of_the_matrix(tutorial: str, provider: str, tmp_path: Path) -> N
     assert ("`ftkit serve` trains on this machine" in said) == (provider in {"openai", "azure"})
     for step in STEPS:
         assert step in said
+    assert ("of them to learn from" in said) == (provider != "autotrain"), "AutoTrain has nothing to count with"
     rows = (tmp_path / "out" / f"{tutorial}-{provider}" / "results.csv").read_text().splitlines()
     assert rows[0].startswith("step,epoch,train_loss")
     assert len(rows) > 3

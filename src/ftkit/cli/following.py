@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -79,49 +78,44 @@ class _Shown:
     Attributes:
         it: The job.
         last: Id of the last event that was printed, or is known.
-        error: What ended it in another thread.
+        poll_s: Seconds between looks.
     """
 
     def __init__(self, it: Named, after: str | None, poll_s: float | None, *, as_json: bool) -> None:
         self.it = it
         self.last = after
-        self.error: BaseException | None = None
-        self._poll_s = poll_s
+        self.poll_s = poll_s
         self._as_json = as_json
+        self._is_known = after is not None
 
     def print_all(self) -> None:
         """Prints events until the job ends."""
-        for event in _events(self.it.client, self.it.id, self.last, self._poll_s):
-            print_event(event, as_json=self._as_json)
-            self.last = event.id
+        for event in _events(self.it.client, self.it.id, self.last, self.poll_s):
+            self._print(event)
 
-    def print_aside(self) -> None:
-        """Prints events in a thread of its own, and keeps what goes wrong there."""
-        try:
-            self.print_all()
-        except BaseException as error:  # noqa: BLE001 - it is raised again by whoever waits for it
-            self.error = error
+    def print_new(self, event: JobEvent) -> None:
+        """Prints an event, one of all from the first on, unless it is known already."""
+        if not self._is_known:
+            self._print(event)
+        elif event.id == self.last:
+            self._is_known = False
+
+    def _print(self, event: JobEvent) -> None:
+        print_event(event, as_json=self._as_json)
+        self.last = event.id
 
 
 def _track(shown: _Shown, names: Sequence[str]) -> FtkitError | None:
-    """Sends metrics on while events are printed. Returns what kept some of them from a tracker; the job goes on.
-
-    It is the sending that has the main thread, to which Ctrl-C comes: what was sent so far is whole then.
-    """
+    """Sends metrics on while events are printed. Returns what kept some of them from a tracker; the job goes on."""
     from ftkit.trackers import TrackingError, make_tracker, send
 
     trackers = [make_tracker(name) for name in names]  # a wrong name is told before anything is printed
-    printing = threading.Thread(target=shown.print_aside, daemon=True)
-    printing.start()
-    trouble: FtkitError | None = None
     try:
-        send(shown.it.client, shown.it.id, *trackers)
+        send(shown.it.client, shown.it.id, *trackers, on_event=shown.print_new, poll_s=shown.poll_s)
     except TrackingError as error:
-        trouble = error
-    printing.join()
-    if shown.error is not None:
-        raise shown.error
-    return trouble
+        shown.print_all()  # with no tracker left, it has stopped before the end
+        return error
+    return None
 
 
 def _events(client: Client, job_id: str, after: str | None, poll_s: float | None) -> Iterator[JobEvent]:
