@@ -441,11 +441,14 @@ class AsyncClient:
                 await asyncio.sleep(delay)
         return all_.jobs()
 
-    async def follow(self, job: FineTuningJob | str, *, poll_s: float | None = None) -> AsyncGenerator[JobEvent]:
+    async def follow(
+        self, job: FineTuningJob | str, *, after: str | None = None, poll_s: float | None = None
+    ) -> AsyncGenerator[JobEvent]:
         """Yields what `Client.follow` yields, and holds no thread between looks."""
         abilities.require(self.provider, abilities.ListsEvents)
         show = as_progress(progress=False)
         watch = Watch(to_watch(self._client, job), Pace(poll_s=poll_s), show, client=repr(self._client))
+        watch.last_event = after
         delay: float | None = 0.0
         while delay is not None:
             await asyncio.sleep(delay)

@@ -508,10 +508,19 @@ class Client:
                 time.sleep(delay)
         return all_.jobs()
 
-    def follow(self, job: FineTuningJob | str, *, poll_s: float | None = None) -> Iterator[JobEvent]:
-        """Yields the events of a job as they happen, from the first one on, until it ends. Outages are waited out."""
+    def follow(
+        self, job: FineTuningJob | str, *, after: str | None = None, poll_s: float | None = None
+    ) -> Iterator[JobEvent]:
+        """Yields the events of a job as they happen, until it ends. Outages are waited out.
+
+        Args:
+            job: The job, or its id.
+            after: Id of an event: begins with the one that follows it; None for the first of all.
+            poll_s: Seconds between looks; None lets them grow with the time waited.
+        """
         self._able(abilities.ListsEvents)
         watch = Watch(to_watch(self, job), Pace(poll_s=poll_s), as_progress(progress=False), client=repr(self))
+        watch.last_event = after
         return self._follow(watch)
 
     def _follow(self, watch: Watch) -> Iterator[JobEvent]:

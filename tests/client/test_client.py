@@ -149,6 +149,14 @@ def test_events_are_followed_to_the_end_each_once(client: Client, train: Path) -
     assert events[-1].message == "the job is succeeded"
 
 
+def test_events_are_followed_from_one_that_is_known(client: Client, train: Path) -> None:
+    job = client.create_job(model="base", training_file=client.upload(train, model="base"))
+    events = list(client.follow(job, poll_s=0.01))
+    assert list(client.follow(job, after=events[1].id, poll_s=0.01)) == events[2:]
+    with pytest.raises(NotFoundError):
+        next(client.follow(job, after="event-of-another", poll_s=0.01))
+
+
 def test_a_job_that_fails_raises_and_holds_the_job(client: Client, vendor: MemoryVendor, train: Path) -> None:
     job = client.create_job(model="base", training_file=client.upload(train, model="base"))
     vendor.fail(job.id, "the loss is not a number")

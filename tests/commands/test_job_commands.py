@@ -146,6 +146,7 @@ def test_an_unclear_outcome_is_listed_and_settled(
     arguments = ["run", "--train", "train.jsonl", "--model", "base", "-p", "night", "--no-wait"]
     vendor.lose_replies(1)
     monkeypatch.setattr(Lab, "blind", True)
+    monkeypatch.setattr("ftkit.retrying.ATTEMPTS", 1)  # it stays blind, however often it is asked
     unclear = ftkit(*arguments)
     (job_id,) = vendor.jobs
     assert unclear.status == 7

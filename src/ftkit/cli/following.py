@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,10 +16,9 @@ from ftkit.cli._times import at
 from ftkit.cli._told import taken_up_again, told
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from ftkit.cli._jobs import Named
-    from ftkit.client import Client
     from ftkit.errors import FtkitError
     from ftkit.models import JobEvent
 
@@ -90,7 +88,7 @@ class _Shown:
 
     def print_all(self) -> None:
         """Prints events until the job ends."""
-        for event in _events(self.it.client, self.it.id, self.last, self.poll_s):
+        for event in self.it.client.follow(self.it.id, after=self.last, poll_s=self.poll_s):
             self._print(event)
 
     def print_new(self, event: JobEvent) -> None:
@@ -116,24 +114,6 @@ def _track(shown: _Shown, names: Sequence[str]) -> FtkitError | None:
         shown.print_all()  # with no tracker left, it has stopped before the end
         return error
     return None
-
-
-def _events(client: Client, job_id: str, after: str | None, poll_s: float | None) -> Iterator[JobEvent]:
-    """Yields events as `Client.follow` does, which begins with the first one; this begins after one of them."""
-    if after is None:
-        yield from client.follow(job_id, poll_s=poll_s)
-        return
-    from ftkit.progress import NoProgress
-    from ftkit.waiting import Pace, Watch, look, to_watch
-
-    client.list_events(job_id, after=after, limit=1)  # where there are no events, or not this one, it is said at once
-    watch = Watch(to_watch(client, job_id), Pace(poll_s=poll_s), NoProgress())
-    watch.last_event = after
-    delay: float | None = 0.0
-    while delay is not None:
-        time.sleep(delay)
-        events, delay = look(client, watch)
-        yield from events
 
 
 def print_event(event: JobEvent, *, as_json: bool) -> None:
