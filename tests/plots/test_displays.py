@@ -9,7 +9,7 @@ import pickle
 import re
 import subprocess
 import sys
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
@@ -121,6 +121,12 @@ def test_a_job_shows_the_fields_that_are_set() -> None:
     assert (seen["n_epochs"], seen["r"]) == ("3", "8")
     assert seen["method"].startswith("supervised")
     assert not {"suffix", "error", "metadata", "interrupted"} & {*seen}
+
+
+def test_times_are_shown_in_utc() -> None:
+    noon = datetime(2026, 11, 24, 12, tzinfo=timezone(timedelta(hours=2)))
+    changed = job().model_copy(update={"created_at": noon})  # which checks nothing
+    assert cells(changed)["created_at"] == "2026-11-24 10:00:00 UTC"
 
 
 def test_false_is_shown_where_it_says_something() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -32,7 +33,7 @@ _LINES_FIT = 40
 """Checkpoints of a run that have a line each; more would be a curtain."""
 _ABOVE, _ABOVE_NEXT, _ROWS = 0.025, 0.045, 5
 """Where triangles stand above a panel, as a share of its height: no curve is there. The next run's are higher."""
-_LETTERS_A_LINE = 105
+_LETTERS_A_LINE, _TITLE_LETTERS = 105, 75
 
 
 class Shown(Figure):
@@ -65,7 +66,8 @@ def picture(content: Content, theme: Theme, title: str) -> Figure:
         _say_nothing(axes[0], content, theme)
     figure.align_ylabels()
     if title:
-        axes[0].set_title(printable(title), color=theme.ink, parse_math=False, wrap=True)
+        lines = textwrap.fill(printable(title), _TITLE_LETTERS)  # matplotlib reads formulas where it breaks lines
+        figure.suptitle(lines, color=theme.ink, parse_math=False)  # pyright: ignore[reportUnknownMemberType]
     if entries:
         _explain(figure, entries, columns, content, theme)
     return figure
@@ -77,7 +79,7 @@ def picture(content: Content, theme: Theme, title: str) -> Figure:
 def _fill(axes: Any, panel: Panel, content: Content, theme: Theme) -> None:  # noqa: ANN401
     for number, curve in panel.curves:
         style = _style(number, curve, theme)
-        name = f" {content.names[number]}: {curve.series}"  # a label that begins with _ would be passed over
+        name = f"{content.names[number]}: {curve.series}"
         if curve.window:
             axes.plot(curve.steps, curve.values, color=style["color"], linewidth=0.5, alpha=0.4, label=f"{name}, each")
             axes.plot(curve.mean_steps, curve.means, **style, label=name)
@@ -164,7 +166,7 @@ def _explain(
     handles, labels = zip(*entries, strict=True)
     legend = figure.legend(
         handles,
-        [f" {label}" for label in labels],  # a label that begins with _ would be passed over
+        labels,
         loc="outside lower center",
         ncols=columns,
         frameon=False,
