@@ -334,7 +334,7 @@ def test_the_doctor_tells_environment_and_gpu(monkeypatch: pytest.MonkeyPatch) -
     assert told.returncode == 0
     assert told.stdout.startswith("GPU: NVIDIA H100 80GB HBM3\n")
     assert "vllm: 0.33.0\n" in told.stdout
-    assert told.stdout.endswith("vLLM: it can serve with it\n")
+    assert told.stdout.endswith("vLLM can serve with it.\n")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     told = ftkit("doctor")
     assert told.returncode == 1
