@@ -142,5 +142,8 @@ def _messages(system: str | None, message: str | None) -> list[ChatMessage]:
 
 def _how(target: str, provider: str | None, *, stays: bool) -> str:
     if not stays:
-        return "What was deployed for it alone is deleted."
+        return (
+            "What was deployed for it alone is deleted. Was it still being made, it may come up, and cost: "
+            "`ftkit deployments` lists it, `ftkit undeploy` deletes it."
+        )
     return f"The deployment stays, until: {command('undeploy', target, *(('-p', provider) if provider else ()))}"
