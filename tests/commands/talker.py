@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -94,6 +95,7 @@ class Person:
 
         self._pid, self._terminal = pty.fork()
         if self._pid == 0:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell that runs us in the background has it ignored
             os.execvpe(command[0], command, dict(variables))  # noqa: S606 - a command of the test's own
         fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         self.shown = ""
