@@ -27,6 +27,7 @@ from ftkit.keys import content_hash, upload_key
 from ftkit.lifecycles import announced, ending, is_listed, today_utc
 from ftkit.methods import explain, names_secret, values_in
 from ftkit.models import (
+    NOT_SENT,
     BreakEven,
     DatasetRules,
     Estimate,
@@ -320,7 +321,7 @@ class Preflight:
         return self._unsent(source).model_copy(update={"source_hash": digest})
 
     def _unsent(self, source: Source) -> TrainingFile:
-        return TrainingFile(id="not-uploaded-yet", provider=self._provider.name, filename=_name_of(source))
+        return TrainingFile(id=NOT_SENT, provider=self._provider.name, filename=_name_of(source))
 
     def _request_for(
         self, source: Source, model: str, method: Method, provider_options: Mapping[str, Any] | None

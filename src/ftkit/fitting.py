@@ -14,7 +14,7 @@ from pydantic import ValidationError, create_model
 
 from ftkit.errors import UnsupportedError
 from ftkit.methods import Method, Supervised
-from ftkit.models import JobRequest, Problem, Severity, TrainingFile
+from ftkit.models import NOT_SENT, JobRequest, Problem, Severity, TrainingFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from ftkit.client import Client
 
-_NOT_SENT = "not-uploaded-yet"
 _FIELD = "method."
 
 
@@ -170,7 +169,7 @@ def _not_carried(name: str, value: object, other: str, known: type[BaseModel]) -
 
 def _refused(client: Client, model: str, method: Method, options: Mapping[str, Any]) -> Iterator[Problem]:
     """Yields what the provider refuses of the hyperparameters that are set."""
-    file = TrainingFile(id=_NOT_SENT, provider=client.provider.name)
+    file = TrainingFile(id=NOT_SENT, provider=client.provider.name)
     request = JobRequest(model=model, training_file=file, method=method, provider_options=options)
     names = {name for name, _ in _set_in(method)}
     for problem in client.provider.problems(request):

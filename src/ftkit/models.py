@@ -194,6 +194,10 @@ class DatasetRules(Noun):
     as_of: date | None = None
 
 
+NOT_SENT = "not-uploaded-yet"
+"""The id of a file that a request is looked over with before there is one; of the other file nothing is known then."""
+
+
 class TrainingFile(Noun):
     """A file that a provider holds, to train or validate on.
 

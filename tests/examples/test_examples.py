@@ -70,6 +70,18 @@ def run(script: str, *words: str, cwd: Path) -> str:
     return done.stdout
 
 
+def beside_the_examples(program: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Runs a program that imports from the examples."""
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": str(EXAMPLES), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+    )
+
+
 # -- the matrix --------------------------------------------------------------------------------------------------------
 
 
@@ -115,14 +127,7 @@ def test_accounts_in_the_environment_are_not_spent_from(monkeypatch: pytest.Monk
     program += (
         "import all_tutorials as t\ntry: t.main()\nexcept SystemExit: pass\nprint('OPENAI_API_KEY' in os.environ)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        env={**os.environ, "PYTHONPATH": str(EXAMPLES)},
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=tmp_path,
-    )
+    done = beside_the_examples(program, tmp_path)
     assert done.stdout.splitlines()[-1] == "False", done.stderr
 
 
@@ -156,14 +161,7 @@ def test_no_providers_name_is_in_what_all_providers_run(script: str) -> None:
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_each_of_these_programs_runs(provider: str, tmp_path: Path) -> None:
     program = f"import runpy, offline; offline.at_hand({provider!r}); runpy.run_path({str(ONE / provider)!r} + '.py')"
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        env={**os.environ, "PYTHONPATH": str(EXAMPLES), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=tmp_path,
-    )
+    done = beside_the_examples(program, tmp_path)
     assert done.returncode == 0, done.stderr
     assert ": succeeded, " in done.stdout
 
@@ -205,13 +203,7 @@ def test_no_code_runs_from_python_and_from_its_file_and_is_one_job(tmp_path: Pat
 def test_the_notebooks_are_those_of_the_scripts() -> None:
     program = "import make_notebooks as m\nfor name in m.SCRIPTS:\n script = m.HERE / f'{name}.py'\n"
     program += " print(name, m.notebook(script) == script.with_suffix('.ipynb').read_text())"
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        env={**os.environ, "PYTHONPATH": str(EXAMPLES)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = beside_the_examples(program, ROOT)
     scripts = ("recipes", "sarcastic_chatbot", "text_to_sql", "no_code")
     assert done.stdout.split() == [word for name in scripts for word in (name, "True")], done.stderr
 

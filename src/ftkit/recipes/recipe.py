@@ -8,11 +8,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from ftkit.models import JobRequest, TrainingFile
+from ftkit.models import NOT_SENT, JobRequest, TrainingFile
 
 PROVIDER = "autotrain"
-NOT_SENT = "not-uploaded-yet"
-"""The id of the training file of a recipe, which is sent only when the recipe is run."""
 
 
 class Recipe(JobRequest):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ftkit.datasets.rulebook import built_in
 from ftkit.methods import DPO, Method, Reinforcement, Supervised, values_in
-from ftkit.models import Problem, Severity
+from ftkit.models import NOT_SENT, Problem, Severity
 from ftkit.plugin import hyperparameter_problems
 from ftkit.provider import unsupported_method
 from ftkit.providers._openai_wire.bodies import known_hyperparameters
@@ -84,10 +84,6 @@ def _reinforcement(request: JobRequest, method: Reinforcement) -> Iterator[Probl
         severity = Severity.WARNING if is_for_a_check else Severity.ERROR
         message, fix = "reinforcement needs a validation file.", "Give one, when you make the job."
         yield Problem(severity=severity, code="no-validation-file", field="validation_file", message=message, fix=fix)
-
-
-NOT_SENT = "not-uploaded-yet"
-"""The id of a file that a request is checked with before there is one; of the other file nothing is known then."""
 
 
 def _metadata(request: JobRequest) -> Iterator[Problem]:
