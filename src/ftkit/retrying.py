@@ -1,4 +1,4 @@
-"""Reads are tried again; nothing that costs ever is."""
+"""Reads are tried again; what costs, only where it was turned away at the door."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from ftkit.errors import ProviderUnavailableError, RateLimitError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from ftkit.errors import ProviderError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -38,10 +40,23 @@ def read(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     Raises:
         ProviderError: The last answer, if none was better.
     """
-    retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type((ProviderUnavailableError, RateLimitError)),
+    return _again_after(ProviderUnavailableError, RateLimitError)(call, *args, **kwargs)
+
+
+def when_let_in(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Calls something that costs a little, and again only where it was turned away for its rate: nothing was done then.
+
+    Raises:
+        RateLimitError: It is turned away still.
+        ProviderError: Any other answer, at once.
+    """
+    return _again_after(RateLimitError)(call, *args, **kwargs)
+
+
+def _again_after(*errors: type[ProviderError]) -> tenacity.Retrying:
+    return tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(errors),
         stop=tenacity.stop_after_attempt(ATTEMPTS) | tenacity.stop_before_delay(DEADLINE_S),
         wait=_pause,
         reraise=True,
     )
-    return retrying(call, *args, **kwargs)
