@@ -20,14 +20,18 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from lessons import NAMES
+from lessons import NAMES, lesson
 from offline import service
+
+from ftkit.evaluate import Evaluation
+from ftkit.evaluate.scoring import name_of
 
 PROVIDERS = ("openai", "huggingface", "azure", "autotrain")
 ACCOUNTS = ("OPENAI_", "AZURE_OPENAI_")
 AT_ONCE = 2
 STEPS = ("trained", "deployed", "answered", "cleaned_up")
-HEAD = ("tutorial", "provider", "trained", "loss", "right answers", "deployed", "answered", "cleaned up", "seconds")
+HEAD = ("tutorial", "provider", "trained", "loss", "base", "few-shot", "tuned", "did it pay?", "deployed", "answered")
+HEAD += ("cleaned up", "seconds")
 LONGEST_S = 900
 
 
@@ -56,15 +60,21 @@ def run(tutorial: str, provider: str, out: Path) -> dict[str, Any]:
 
 def row(cell: dict[str, Any]) -> str:
     """Writes a cell as a row of the table."""
-
-    def change(what: str, form: str) -> str:
-        before, after = cell.get(f"{what}_before"), cell.get(f"{what}_after")
-        return "-" if before is None or after is None else f"{before:{form}} -> {after:{form}}"
-
+    losses = [cell.get(f"loss_{when}") for when in ("before", "after")]
+    loss = "-" if None in losses else f"{losses[0]:.2f} -> {losses[1]:.2f}"
     yes = {step: "yes" if cell.get(step) else "no" for step in STEPS}
-    words = [cell["tutorial"], cell["provider"], yes["trained"], change("loss", ".2f"), change("right", ".0%")]
+    words = [cell["tutorial"], cell["provider"], yes["trained"], loss, *judged(cell.get("evaluation"))]
     words += [yes["deployed"], yes["answered"], yes["cleaned_up"], f"{cell.get('seconds', 0):.0f}"]
     return f"| {' | '.join(words)} |"
+
+
+def judged(evaluation: object) -> list[str]:
+    """Writes what each model scored, with its interval, and whether the tuning paid."""
+    if evaluation is None:
+        return ["-"] * 4
+    found = Evaluation.model_validate(evaluation)
+    scores = [str(interval) for standing in found.standings for interval in standing.scores.values()]
+    return [*scores, found.verdict.finding.value if found.verdict else "-"]
 
 
 def main() -> None:
@@ -92,6 +102,9 @@ def main() -> None:
     print(f"| {' | '.join(HEAD)} |\n|{'---|' * len(HEAD)}")
     for cell in cells:
         print(row(cell))
+    told = {tutorial: lesson(tutorial).metric for tutorial in given.tutorials}
+    metrics = ", ".join(f"{tutorial} by {name_of(metric)}" for tutorial, metric in told.items())
+    print(f"\nScores of rows that were not trained on, with 95 % intervals: {metrics}.")
     print(f"\n{well} of {len(cells)} cells trained, deployed, answered and cleaned up, in {took / 60:.1f} minutes.")
     sys.exit(well != len(cells))
 

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit import LoRA, Supervised, recipes
 from ftkit.datasets import split
+from ftkit.evaluate import ExecutionMatch, exact_match, set_f1
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from ftkit import Method
+    from ftkit.evaluate import Scorer
 
     Messages = list[dict[str, str]]
 
@@ -54,6 +56,8 @@ class Lesson:
         options: What the tutorial sets besides, in the words of the provider that it was written for.
         seed: The seed of all randomness.
         max_tokens: Most tokens of an answer.
+        metric: What says how good an answer is.
+        asked: How many rows of the test data are asked.
         conversation: What the tuned model is asked at last.
     """
 
@@ -64,6 +68,8 @@ class Lesson:
     options: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 42
     max_tokens: int = 60
+    metric: Scorer = exact_match
+    asked: int = 10
     conversation: tuple[dict[str, str], ...] = ()
 
 
@@ -167,7 +173,13 @@ def lesson(name: str) -> Lesson:
 
 _LESSONS: dict[str, Callable[[], Lesson]] = {
     "recipes": lambda: Lesson(
-        "the generic ingredients of a recipe", recipe_data, Supervised(n_epochs=3), "recipe-ner", max_tokens=100
+        "the generic ingredients of a recipe",
+        recipe_data,
+        Supervised(n_epochs=3),
+        "recipe-ner",
+        max_tokens=100,
+        metric=set_f1,
+        asked=24,
     ),
     "sarcasm": lambda: Lesson(
         "facts, sarcastically",
@@ -195,6 +207,8 @@ _LESSONS: dict[str, Callable[[], Lesson]] = {
             "logging_steps": 10,
         },
         max_tokens=100,
+        metric=ExecutionMatch(),
+        asked=24,
     ),
     "no-code": lambda: Lesson(
         "a recipe in YAML",

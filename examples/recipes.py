@@ -17,6 +17,7 @@ import json
 from offline import DATA, OUT, at_hand, show
 
 from ftkit import Client, Supervised
+from ftkit.evaluate import evaluate, exact_match, set_f1
 
 PROVIDER = "openai"  # the one word that names a provider
 
@@ -88,13 +89,16 @@ for event in [*client.follow(job)][-5:]:
 
 # %% [markdown]
 """
-## Ask
+## Was it worth it?
 
-The deployment is taken down at the end of the block.
+Recipes that neither has seen are asked of the base model, of the base model with three examples in its prompt, and of
+the tuned one. The ingredients are compared as sets. What is deployed for it is taken down afterwards.
 """
 
 # %%
-with client.deployed(job) as deployment:
-    for messages in rows[201:204]:
-        reply = client.chat(deployment, messages[:-1], temperature=0, max_tokens=500)
-        print(f"wanted: {messages[-1]['content']}\ngiven:  {reply.text}")
+found = evaluate(client, rows[201:233], job, few_shot=train, metric=[set_f1, exact_match], max_tokens=500)
+show(found)
+
+# %%
+for row in found.rows[:3]:
+    print(f"wanted: {row.wanted}\ngiven:  {row.answers['tuned']}")

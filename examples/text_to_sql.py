@@ -13,12 +13,12 @@ it again: the same request is the same job. It needs the extras `local` and `plo
 
 # %%
 import json
-from concurrent.futures import ThreadPoolExecutor
 
 from offline import DATA, OUT, at_hand, show
 
-from ftkit import Client, Deployment, LoRA, Supervised
+from ftkit import Client, LoRA, Supervised
 from ftkit.datasets import split
+from ftkit.evaluate import ExecutionMatch, evaluate, exact_match
 from ftkit.plots import Run, draw, save
 
 PROVIDER = "huggingface"  # the one word that names a provider
@@ -90,34 +90,17 @@ print(f"picture: {OUT / 'loss.png'}")
 """
 ## Was it worth it?
 
-Both models are asked what neither has seen: the base model, then the tuned one, each behind an endpoint of its own.
+What neither has seen is asked of the base model, of the base model with three examples in its prompt, and of the tuned
+one. A query is right if it gives the rows that the wanted one gives, in databases made up from the schema.
 """
 
 # %%
-tests = [json.loads(line)["messages"] for line in test.read_text(encoding="utf-8").splitlines()]
-
-
-def answers(deployment: Deployment) -> list[str]:
-    """Asks a deployment every test question."""
-
-    def answer(messages: list[dict[str, str]]) -> str:
-        return client.chat(deployment, messages[:-1], temperature=0, max_tokens=120).text.strip()
-
-    with ThreadPoolExecutor(8) as pool:
-        return list(pool.map(answer, tests))
-
-
-with client.deployed("small") as deployment:
-    base = answers(deployment)
-with client.deployed(job) as deployment:
-    tuned = answers(deployment)
+found = evaluate(client, test, job, few_shot=train, metric=[ExecutionMatch(), exact_match], max_tokens=120, at_once=8)
+show(found)
 
 # %%
-for messages, before, after in list(zip(tests, base, tuned, strict=True))[:3]:
-    print(f"Q: {messages[-2]['content']}\n   base:  {before[:100]!r}\n   tuned: {after!r}")
-print(f"\n| model | exact match ({len(tests)} rows not trained on) |")
-print("|-------|---------------------------------------|")
-for name, given in {"base": base, "tuned": tuned}.items():
-    right = sum(text == messages[-1]["content"] for text, messages in zip(given, tests, strict=True))
-    print(f"| {name:5} | {right / len(tests):37.1%} |")
+for row in found.rows[:3]:
+    print(f"Q: {row.asked}\n   wanted: {row.wanted}")
+    for name, answer in row.answers.items():
+        print(f"   {name}: {(answer or '')[:100]!r}")
 print(f"deployments left: {len(client.list_deployments())}")

@@ -12,17 +12,17 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 import time
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lessons import NAMES, lesson
 from offline import service
+from pydantic_core import to_json
 
 from ftkit import Client
+from ftkit.evaluate import Evaluation, evaluate
 from ftkit.fitting import fit
 from ftkit.plots import Run, draw, save
 from ftkit.reports import render
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 
     from ftkit import Deployment, FineTuningJob, Metrics
     from ftkit.fitting import Fitted
-
-ASKED = 16
-"""Conversations of the test data that both models are asked."""
 
 
 @dataclass
@@ -46,8 +43,7 @@ class Cell:
     trained: bool = False
     loss_before: float | None = None
     loss_after: float | None = None
-    right_before: float | None = None
-    right_after: float | None = None
+    evaluation: Evaluation | None = None
     deployed: bool = False
     answered: bool = False
     cleaned_up: bool = False
@@ -111,18 +107,24 @@ def show_job(client: Client, job: FineTuningJob, folder: Path) -> list[Metrics]:
     return list(run.metrics)
 
 
-def ask(client: Client, deployment: Deployment, wanted: Lesson, data: Data) -> float:
-    """Asks what is kept for testing; shows two answers, and returns the share that is right to the letter."""
-    tests = data.test[:ASKED]
-
-    def answer(messages: list[dict[str, str]]) -> str:
-        return client.chat(deployment, messages[:-1], temperature=0, max_tokens=wanted.max_tokens).text.strip()
-
-    with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(answer, tests))
-    for given, messages in list(zip(answers, tests, strict=True))[:2]:
-        print(f"  wanted: {messages[-1]['content']}\n  given:  {given}")
-    return sum(given == messages[-1]["content"] for given, messages in zip(answers, tests, strict=True)) / len(tests)
+def judge(client: Client, model: str, deployment: Deployment, wanted: Lesson, data: Data) -> Evaluation:
+    """Asks test conversations of the base model, of that with examples in its prompt, and of the tuned one."""
+    found = evaluate(
+        client,
+        data.test,
+        deployment,
+        base=model,
+        few_shot=data.train,
+        shots=2,
+        metric=wanted.metric,
+        columns=data.columns,
+        limit=wanted.asked,
+        max_tokens=wanted.max_tokens,
+    )
+    print(found)
+    for row in found.rows[:2]:
+        print(f"  wanted: {row.wanted}\n  given:  {row.answers['tuned']}")
+    return found
 
 
 def converse(client: Client, deployment: Deployment, wanted: Lesson, data: Data) -> bool:
@@ -155,14 +157,11 @@ def run(client: Client, model: str, wanted: Lesson, folder: Path, cell: Cell) ->
     print("\n-- jobs, events, checkpoints, results")
     losses = [row.train_loss for row in show_job(client, job, folder) if row.train_loss is not None]
     cell.loss_before, cell.loss_after = losses[0], sum(losses[-5:]) / len(losses[-5:])
-    print("\n-- deploy and ask: the base model")
-    with client.deployed(model) as deployment:
-        cell.right_before = ask(client, deployment, wanted, data)
-    print("\n-- deploy and ask: the tuned model")
+    print("\n-- deploy and ask")
     with client.deployed(job) as deployment:
         cell.deployed = True
         print(f"  deployed as {deployment.name}")
-        cell.right_after = ask(client, deployment, wanted, data)
+        cell.evaluation = judge(client, model, deployment, wanted, data)
         cell.answered = converse(client, deployment, wanted, data)
     print("\n-- clean up")
     cell.cleaned_up = clean_up(client, job)
@@ -186,9 +185,9 @@ def main() -> None:
     finally:
         cell.seconds = time.monotonic() - started
         if given.report is not None:
-            given.report.write_text(json.dumps(asdict(cell)), encoding="utf-8")
+            given.report.write_bytes(to_json(cell))
     print(f"\n{given.tutorial} on {given.provider}: {cell.seconds:.0f} s, loss {cell.loss_before:.2f} ->", end=" ")
-    print(f"{cell.loss_after:.2f}, right answers {cell.right_before:.0%} -> {cell.right_after:.0%}")
+    print(f"{cell.loss_after:.2f}")
 
 
 if __name__ == "__main__":

@@ -331,8 +331,8 @@ class AsyncClient:
         self,
         job: FineTuningJob | str,
         *,
-        model: str,
-        training_file: TrainingFile | str,
+        model: str | None = None,
+        training_file: TrainingFile | str | None = None,
         validation_file: TrainingFile | str | None = None,
         method: Method | None = None,
         suffix: str | None = None,
@@ -340,6 +340,9 @@ class AsyncClient:
         metadata: Mapping[str, str] | None = None,
         provider_options: Mapping[str, Any] | None = None,
         key: str | None = None,
+        train: str | os.PathLike[str] | None = None,
+        validation: str | os.PathLike[str] | None = None,
+        columns: Mapping[str, str] | None = None,
     ) -> FineTuningJob:
         """Awaits `Client.adopt`."""
         return await self._call(
@@ -354,6 +357,9 @@ class AsyncClient:
             metadata=metadata,
             provider_options=provider_options,
             key=key,
+            train=train,
+            validation=validation,
+            columns=columns,
         )
 
     async def unclear(self) -> list[JobEntry]:

@@ -57,6 +57,8 @@ if TYPE_CHECKING:
 
 A = TypeVar("A")
 
+_HIGHEST_SEED = 2**31 - 1
+
 
 class Client:
     """Fine-tunes on one provider. Safe to share between threads.
@@ -412,12 +414,13 @@ class Client:
             raise NotFoundError(message, provider=self._provider.name)
         self._able(abilities.DeletesModels).delete_model(name)
 
+    @forgets_mistakes
     def adopt(
         self,
         job: FineTuningJob | str,
         *,
-        model: str,
-        training_file: TrainingFile | str,
+        model: str | None = None,
+        training_file: TrainingFile | str | None = None,
         validation_file: TrainingFile | str | None = None,
         method: Method | None = None,
         suffix: str | None = None,
@@ -425,10 +428,69 @@ class Client:
         metadata: Mapping[str, str] | None = None,
         provider_options: Mapping[str, Any] | None = None,
         key: str | None = None,
+        train: str | os.PathLike[str] | None = None,
+        validation: str | os.PathLike[str] | None = None,
+        columns: Mapping[str, str] | None = None,
     ) -> FineTuningJob:
-        """Takes a job that was made without ftkit as the job of a request, so that `create_job` finds it."""
-        request = self._request(model, training_file, validation_file, method, suffix, seed, metadata, provider_options)
-        return self._once().record(job_key(self.identity(), request, key), request, self.get_job(job))
+        """Takes a job that was made without ftkit, or on another machine, as the job of a request.
+
+        `create_job` and `fine_tune` find it by that request from then on, and make no second one: the request must say
+        the same, field by field. There are two ways to say it:
+
+        * With `model` and the training data (`train` or `training_file`), the request is what is said here, and no
+          more, just as if it were said to `fine_tune` or `create_job`: what is None is not asked for. So
+          `adopt("ftjob-1", model="gpt-4.1-mini", train="train.jsonl")` is found by
+          `fine_tune("gpt-4.1-mini", "train.jsonl")`, whatever the job was made with.
+        * Without one of the two, what is not given is taken from the job as the provider tells it: model, files,
+          method, suffix, seed and labels. A provider tells what it did, which may be more than it was asked for: the
+          model by its full, dated name; a seed that it drew; numbers in place of "auto". The request that finds the
+          job must name them too. A method that it does not tell is taken to be supervised, and what was asked for in
+          `provider_options` no job tells.
+
+        Nothing is sent but the question for the job, and what it was made from is not looked into.
+
+        Args:
+            job: The job, or its id.
+            model: The base model, or a role such as "small".
+            training_file: The provider's file, or its id, as for `create_job`.
+            validation_file: Likewise, to validate on.
+            method: The fine-tuning method and its hyperparameters.
+            suffix: A word that is part of the tuned model's name.
+            seed: Seed of all randomness.
+            metadata: Labels of your own.
+            provider_options: What only this provider has.
+            key: The word of `create_job(key=...)`, if the request has one.
+            train: The data set on this machine that it was trained on, in place of `training_file`: `fine_tune` finds
+                the job by its content. It is read, and not sent.
+            validation: Likewise, that it was validated on.
+            columns: The data sets' own column names -> those of the record.
+
+        Returns:
+            The job. A failed or cancelled one is in the ledger as well; its request raises, as `create_job` says.
+
+        Raises:
+            ConfigurationError: The job is another account's; a file is given in two ways; or the provider does not tell
+                what is not given.
+            NotFoundError: There is no such job.
+        """
+        files = {"training_file": (training_file, train), "validation_file": (validation_file, validation)}
+        _refuse_both(files)
+        job = self.get_job(job)
+        given: dict[str, Any] = {"model": model, "method": method, "suffix": suffix, "seed": seed, "metadata": metadata}
+        given |= {name: file for name, (file, _) in files.items()}
+        if model is None or (train is None and training_file is None):
+            told = _told_by(job)
+            given = {name: told.get(name) if value is None else value for name, value in given.items()}
+        for name, (_, source) in files.items():
+            if source is not None:  # the id is that of the job's own file, by which `tear_down` knows who uses it
+                file = self._preflight().file_to_be(source, columns)
+                given[name] = file.model_copy(update={"id": getattr(job, name) or file.id})
+        for name, hint in (("model", "Give model=."), ("training_file", "Give training_file= or train=.")):
+            if not given[name]:
+                message = f"the provider does not tell the {name} of the job {job.id}"
+                raise ConfigurationError(message.replace("_", " "), hint=hint)
+        request = self._request(**given, provider_options=provider_options)
+        return self._once().record(job_key(self.identity(), request, key), request, job)
 
     def unclear(self) -> list[JobEntry]:
         """Returns the requests of this account whose outcome nobody has seen."""
@@ -789,6 +851,23 @@ class Client:
         except NotFoundError as error:
             error.hint = error.hint or "client.deploy(job) makes one; client.list_deployments() names those there are."
             raise
+
+
+def _refuse_both(files: Mapping[str, tuple[object, object]]) -> None:
+    """Refuses a file that is given as one of the provider's, and as a data set on this machine as well."""
+    for name, (file, source) in files.items():
+        if file is not None and source is not None:
+            own = "train" if name == "training_file" else "validation"
+            raise ConfigurationError(f"{name}= and {own}= are two ways to give one file", hint="Give one of them.")
+
+
+def _told_by(job: FineTuningJob) -> dict[str, Any]:
+    """Returns the request of a job, as far as the provider tells it, and as far as it could be asked for again."""
+    seed = job.seed if job.seed is not None and 0 <= job.seed <= _HIGHEST_SEED else None  # no request can name another
+    labels = {name: value for name, value in job.metadata.items() if value != job.key}  # the key is ours, and no label
+    files = {"training_file": job.training_file, "validation_file": job.validation_file or None}
+    asked = {"model": job.model, "method": job.method, "suffix": job.suffix or None, "seed": seed, "metadata": labels}
+    return {**asked, **files}
 
 
 def _is_text(word: str) -> bool:

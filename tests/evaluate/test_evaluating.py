@@ -13,6 +13,7 @@ from ftkit.errors import ProviderError
 from ftkit.evaluate import (
     Candidate,
     Evaluation,
+    ExecutionMatch,
     Finding,
     Question,
     Record,
@@ -107,7 +108,7 @@ class TestVerdict:
         asked = evaluate(client, TESTED, job, least_gain=0.1).verdict
         assert asked is not None
         assert asked.finding is Finding.NO
-        assert "It has to be above +10." in str(asked)
+        assert "10 points more are asked for." in str(asked)
 
     def test_the_best_of_the_others_is_the_rival(self, tmp_path: Path) -> None:
         client, job = trained(Oracle(known(10)), tmp_path)
@@ -364,6 +365,13 @@ class TestMetrics:
     )
     def test_the_one_that_suits(self, wanted: str, metric: Callable[..., float]) -> None:
         assert suited(questions_of([{"prompt": "a", "completion": wanted}])) is metric
+
+    def test_queries_are_run(self) -> None:
+        asked = "CREATE TABLE singer (name TEXT)\nAll names?"
+        assert isinstance(
+            suited(questions_of([{"prompt": asked, "completion": "SELECT name FROM singer"}])), ExecutionMatch
+        )
+        assert suited(questions_of([{"prompt": asked, "completion": "none"}])) is exact_match
 
     def test_by_name(self) -> None:
         assert metric_named("json") is json_match

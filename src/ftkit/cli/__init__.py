@@ -1,16 +1,20 @@
 """The command line. It reads arguments, calls the library, and prints; it decides nothing itself."""
 
 from ftkit.cli import (
+    adopting,
     chatting,
     data,
     deploying,
     deployments,
     environments,
+    evaluating,
+    exporting,
     following,
     history,
     installed,
     jobs,
     measuring,
+    moving,
     running,
     serving,
     uploading,
@@ -21,18 +25,22 @@ from ftkit.cli._completing import join_words
 from ftkit.cli._exits import Status
 
 __all__ = [
+    "adopting",
     "app",
     "chatting",
     "data",
     "deploying",
     "deployments",
     "environments",
+    "evaluating",
+    "exporting",
     "following",
     "history",
     "installed",
     "jobs",
     "main",
     "measuring",
+    "moving",
     "running",
     "serving",
     "uploading",

@@ -15,7 +15,7 @@ from ftkit.errors import ConfigurationError
 from ftkit.models import Noun, UtcDatetime
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ftkit.models import ChatMessage
 
@@ -93,6 +93,9 @@ class Record:
         self._known: dict[str, Answer] = {}
         if self._path is not None:
             self._read(self._path)
+
+    def __iter__(self) -> Iterator[Answer]:
+        return iter(list(self._known.values()))
 
     def __len__(self) -> int:
         return len(self._known)

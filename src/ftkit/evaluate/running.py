@@ -15,6 +15,7 @@ from ftkit.evaluate.answers import Record
 from ftkit.evaluate.asking import ask
 from ftkit.evaluate.candidates import Candidate
 from ftkit.evaluate.candidates import few_shot as draw
+from ftkit.evaluate.choosing import check_wanted
 from ftkit.evaluate.costs import break_even
 from ftkit.evaluate.intervals import check_confidence, mean_of
 from ftkit.evaluate.matching import exact_match
@@ -153,6 +154,8 @@ def compare(
     subject = names[-1] if subject is None and names else subject
     _check(names, subject, at_once, least_gain, confidence)
     questions = questions_of(rows)
+    for scorer in scorers:
+        check_wanted(scorer, questions)
     record = record if isinstance(record, Record) else Record(record)
     options = {"temperature": temperature, "max_tokens": max_tokens}
     shown = None if progress else True  # None: unless it is a terminal

@@ -128,18 +128,31 @@ def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ..."
 
 
+def check_target(path: str | os.PathLike[str]) -> None:
+    """Refuses a path that an evaluation cannot be written to, before what it is made of was paid.
+
+    Raises:
+        ConfigurationError: It has another ending than .md, .html or .json, is a folder, or in one that is not there.
+    """
+    target = Path(path)
+    if target.suffix.lower() not in _WAYS:
+        message = f"'{target}' has none of the endings that an evaluation can be written as"
+        raise ConfigurationError(message, hint=f"They are {', '.join(_WAYS)}.")
+    if target.is_dir() or not target.parent.is_dir():
+        message = f"'{target}' is a folder" if target.is_dir() else f"there is no folder '{target.parent}'"
+        raise ConfigurationError(message, hint="Give the path of a file, in a folder that is there.")
+
+
 def save(evaluation: Evaluation, path: str | os.PathLike[str]) -> None:
     """Writes it to a file, by its ending.
 
     Raises:
-        ConfigurationError: The path has another ending, or cannot be written.
+        ConfigurationError: As from `check_target`; or it cannot be written.
     """
-    target, write = Path(path), _WAYS.get(Path(path).suffix.lower())
-    if write is None:
-        message = f"'{target}' has none of the endings that an evaluation can be written as"
-        raise ConfigurationError(message, hint=f"They are {', '.join(_WAYS)}.")
+    check_target(path)
+    target = Path(path)
     try:
-        target.write_text(write(evaluation), encoding="utf-8")
+        target.write_text(_WAYS[target.suffix.lower()](evaluation), encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(f"the evaluation cannot be written to '{target}': {error.strerror}") from error
 

@@ -89,9 +89,17 @@ def _why(
 ) -> str:
     means = f"{subject} scores {sum(ours) / len(ours):.2f} by {metric}, {rival} {sum(theirs) / len(theirs):.2f}"
     spread = f"{_points(found.low)} to {_points(found.high)} with {confidence:.0%} confidence, over {len(ours):,} rows"
-    bar = f" It has to be above {_points(least_gain)}." if least_gain else ""
+    bar = _bar(100 * least_gain)
     more = f" About {needed:,} rows would tell." if needed is not None else ""
     return f"{means}: a difference of {_points(found.mean)} points ({spread}).{bar}{more}"
+
+
+def _bar(points: float) -> str:
+    if not points:
+        return ""
+    return (
+        f" It may be up to {-points:.0f} points worse." if points < 0 else f" {points:.0f} points more are asked for."
+    )
 
 
 def _points(share: float) -> str:

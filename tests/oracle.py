@@ -57,7 +57,7 @@ class Oracle(MemoryProvider):
 
     def chat(self, deployment: Deployment, messages: Sequence[ChatMessage], options: ChatOptions) -> ChatReply:
         """Answers."""
-        tuned = ":tuned:" in deployment.model
+        tuned = ":" in deployment.model
         with self._lock:
             self.asked.append((tuned, messages, options))
             self._now += 1

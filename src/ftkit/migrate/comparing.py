@@ -1,0 +1,96 @@
+"""Holds a new model against the old one that it is to replace."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from ftkit.archive import Archive
+from ftkit.errors import NotFoundError
+from ftkit.evaluate import Candidate, Record, compare, suited
+from ftkit.evaluate.asking import NotRecordedError
+from ftkit.evaluate.verdicts import REPLACES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from ftkit.client import Client
+    from ftkit.evaluate import Evaluation, Question, Scorer
+    from ftkit.evaluate.questions import Rows
+    from ftkit.migrate.planning import Source
+    from ftkit.models import FineTuningJob
+
+OLD, UNTUNED, NEW = "old", "new, untuned", "new"
+ANSWERS = "answers.jsonl"
+MOST_ROWS = 100
+AS_GOOD = -0.05
+"""How much worse the new model may be, as a share, to count as as good as the old one."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How old and new are compared.
+
+    Attributes:
+        rows: The rows that they are asked; the validation file of the old job if None.
+        metric: What says how good an answer is; one that suits the rows if None.
+        limit: The most rows to ask.
+        max_tokens: The most tokens of an answer.
+        as_good: How much the new model's score may differ at least: -0.05 lets it be five points worse.
+        at_once: How many questions are out at a time.
+    """
+
+    rows: Rows | None = None
+    metric: Scorer | Sequence[Scorer] | None = None
+    limit: int | None = MOST_ROWS
+    max_tokens: int | None = None
+    as_good: float = AS_GOOD
+    at_once: int = 4
+
+
+AS_USUAL = Comparison()
+
+
+def compared(
+    old_job: FineTuningJob,
+    new_job: FineTuningJob,
+    source: Source,
+    client: Client,
+    questions: Sequence[Question],
+    folder: Path,
+    comparison: Comparison,
+    *,
+    progress: bool,
+) -> tuple[Evaluation, str | None]:
+    """Asks old and new the same questions.
+
+    Returns:
+        What came of it. Where the old model cannot be asked any more, the new one is held against its own base model,
+        and the second value says why.
+    """
+    record = Record(folder / ANSWERS)
+    new = [Candidate(UNTUNED, new_job.model, client), Candidate(NEW, new_job, client)]
+    how: dict[str, Any] = {
+        "subject": NEW,
+        "metric": suited(questions) if comparison.metric is None else comparison.metric,
+        "max_tokens": comparison.max_tokens,
+        "at_once": comparison.at_once,
+        "record": record,
+        "progress": progress,
+    }
+    replaces: dict[str, Any] = {"rivals": [OLD], "question": REPLACES, "least_gain": comparison.as_good}
+    try:
+        return compare(questions, [_old(source, old_job, record), *new], **replaces, **how), None
+    except (NotFoundError, NotRecordedError) as error:
+        why = f"The old model cannot be asked any more: {error.message}. The new one is compared with its base model."
+        return compare(questions, new, **how), why
+
+
+def _old(source: Source, job: FineTuningJob, record: Record) -> Candidate:
+    """Returns the old model: behind its client, or as far as it answered while it could."""
+    if not isinstance(source, Archive):
+        return Candidate(OLD, job, cast("Client", source))
+    for answer in source.answers(job):
+        record.add(answer)
+    return Candidate(OLD, job)
