@@ -60,7 +60,7 @@ check: $(VENV)/.dev
 	@$(BIN)/mypy $(PLUGINS:%=%/src)
 	@$(BIN)/pyright --pythonpath $(BIN)/python
 	@$(BIN)/lint-imports
-	@$(BIN)/mkdocs build --strict --quiet --site-dir site
+	@$(BIN)/mkdocs build --strict --site-dir site > .mkdocs.log 2>&1 || { cat .mkdocs.log; exit 1; }
 
 # What the attacks came to is a line each in this file; the table is made of it, also where one of them failed.
 chaos: $(VENV)/.dev

@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from pages import PAGES, ROOT, read_page, run_page
+from pages import PAGES, ROOT, read_page, run_page, without_accounts
 from served import Served
 
 if TYPE_CHECKING:
@@ -19,21 +20,34 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ROW = {"messages": [{"role": "user", "content": "How many singers?"}, {"role": "assistant", "content": "SELECT 1"}]}
-GIVEN = {name: {"train.jsonl": (json.dumps(ROW) + "\n") * 12} for name in ("README.md", "docs/serve.md")}
-"""What a page takes for granted."""
+
+EXAMPLES = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in sorted((ROOT / "examples").rglob("*"))
+    if path.suffix in {".csv", ".jsonl", ".yml"}
+}
+TUTORIALS = "docs/tutorials/"
+"""Pages that are read in a checkout, beside its examples."""
 
 GUIDE = "docs/write-a-provider.md"
 """The page that makes a package."""
 
-SERVED = {"docs/serve.md": "gpt-4o-mini-2024-07-18=ftkit/small"}
-"""Pages whose programs are for a server that runs already, and its models."""
+SERVED = {"docs/serve.md", *(f"{TUTORIALS}{name}.md" for name in ("index", "recipes", "sarcastic-chatbot"))}
+"""Pages whose programs are for a server that runs already."""
 
-TRAINS = {"README.md", "docs/index.md", "docs/providers/huggingface.md", *SERVED}
+TRAINS = {"README.md", "docs/index.md", "docs/providers/huggingface.md", f"{TUTORIALS}text-to-sql.md", *SERVED}
 """Pages that train for real, and need the extra `local`."""
 
 NAMES = [path.relative_to(ROOT).as_posix() for path in PAGES]
 LOCAL = all(importlib.util.find_spec(name) for name in ("torch", "transformers", "trl", "peft", "starlette"))
 POSIX = sys.platform != "win32"
+
+
+def given(name: str) -> dict[str, str]:
+    """Returns the files that a page takes for granted, by name."""
+    if name.startswith(TUTORIALS):
+        return EXAMPLES
+    return {"train.jsonl": (json.dumps(ROW) + "\n") * 12} if name in {"README.md", "docs/serve.md"} else {}
 
 
 def programs() -> list[object]:
@@ -51,10 +65,15 @@ def serving(name: str, folder: Path) -> Generator[dict[str, str]]:
     if name not in SERVED:
         yield {}
         return
-    server = Served(folder / "home", "--model", SERVED[name])
+    server = Served(folder / "home", "--model", "gpt-4o-mini-2024-07-18=ftkit/small")
     server.start()
     try:
-        yield {"OPENAI_BASE_URL": f"{server.url}/v1", "OPENAI_API_KEY": server.key}
+        yield {
+            "OPENAI_BASE_URL": f"{server.url}/v1",
+            "OPENAI_API_KEY": server.key,
+            "AZURE_OPENAI_ENDPOINT": server.url,
+            "AZURE_OPENAI_API_KEY": server.key,
+        }
     finally:
         server.end()
 
@@ -101,7 +120,7 @@ def test_every_block_is_run_or_says_why_not(name: str) -> None:
 @pytest.mark.parametrize("name", programs())
 def test_the_blocks_of_a_page_run_in_order_in_an_empty_folder(name: str, tmp_path: Path) -> None:
     with serving(name, tmp_path) as variables, packaged(name, tmp_path) as paths:
-        done = run_page(ROOT / name, tmp_path, GIVEN.get(name), variables | paths)
+        done = run_page(ROOT / name, tmp_path, given(name), variables | paths)
     assert done.returncode == 0, done.stderr
     assert name in TRAINS or done.stderr == ""  # progress is shown there
     shown = read_page((ROOT / name).read_text(encoding="utf-8")).shown
@@ -111,7 +130,54 @@ def test_the_blocks_of_a_page_run_in_order_in_an_empty_folder(name: str, tmp_pat
 def test_pages_that_train_are_known() -> None:
     client = 'Client("huggingface")'
     train = {n for n in NAMES if client in read_page((ROOT / n).read_text(encoding="utf-8")).program}
-    assert train | {*SERVED} == TRAINS
+    assert train | SERVED == TRAINS
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in PAGES if path.parent.name == "providers"], ids=lambda path: path.stem
+)
+def test_each_providers_page_tells_what_one_must_know_before_one_pays(path: Path) -> None:
+    wanted = [f"\n## {each}\n" for each in ("Set it up", "What it costs", "Limits", "What was tried, and what was not")]
+    if path.stem == "plug-ins":  # two in a table, each with a page of its own beside its code
+        wanted = [f"| {each} |" for each in ("set it up", "what it costs", "limits", "what was tried", "what was not")]
+    places = [path.read_text(encoding="utf-8").find(each) for each in wanted]
+    assert -1 not in places
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith(TUTORIALS)])
+def test_what_a_tutorial_shows_of_a_script_stands_in_that_script(name: str) -> None:
+    for code, reason in read_page((ROOT / name).read_text(encoding="utf-8")).excused:
+        for script in re.findall(r"examples/\w+\.py", reason):
+            assert code in (ROOT / script).read_text(encoding="utf-8")
+
+
+def test_the_recipe_on_the_page_is_the_recipe_of_the_examples() -> None:
+    (shown,) = re.findall(
+        r"```yaml\n(.*?)```", (ROOT / TUTORIALS / "no-code.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    assert EXAMPLES["examples/no_code.yml"].endswith(shown)
+
+
+def test_the_tutorial_tells_the_price_that_the_command_tells(tmp_path: Path) -> None:
+    page = ROOT / TUTORIALS / "recipes.md"
+    (tmp_path / "examples" / "data").mkdir(parents=True)
+    (tmp_path / "examples/data/recipes.csv").write_text(EXAMPLES["examples/data/recipes.csv"], encoding="utf-8")
+    prepare = "".join(read_page(page.read_text(encoding="utf-8")).blocks[:2])
+    subprocess.run([sys.executable, "-c", prepare], cwd=tmp_path, check=True, capture_output=True)
+    told: dict[str, str] = {}
+    for model in ("small", "gpt-4.1-mini"):
+        command = ["-m", "ftkit", "check", "recipes_train.jsonl", "-p", "openai", "--model", model, "--n-epochs", "3"]
+        done = subprocess.run(
+            [sys.executable, *command], cwd=tmp_path, env=without_accounts(), capture_output=True, text=True, check=True
+        )
+        told[model] = re.sub(r"\s+", " ", done.stdout)
+    shown = re.sub(r"\s+", " ", page.read_text(encoding="utf-8"))
+    price = re.search(r"price .* \(as of [\d-]+\)", told["small"])
+    assert price is not None
+    assert price[0] in shown
+    assert "price 0.15 USD for 30,570 billed tokens" in told["gpt-4.1-mini"]
+    assert "0.15 USD for gpt-4.1-mini: 30,570 billed tokens" in shown
 
 
 def test_the_kit_of_the_page_is_a_kit_that_passes(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from oracle import Oracle, allows, rows, write
 
-from ftkit import Client, ConfigurationError, DatasetError, ProviderUnavailableError, RateLimitError
+from ftkit import Client, ConfigurationError, DatasetError, Estimate, ProviderUnavailableError, RateLimitError
 from ftkit.errors import ProviderError
 from ftkit.evaluate import (
     Candidate,
@@ -27,12 +27,13 @@ from ftkit.evaluate import (
     set_f1,
     suited,
 )
+from ftkit.pricing import known_prices, training_estimate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from ftkit import ChatMessage, FineTuningJob
+    from ftkit import ChatMessage, FineTuningJob, JobRequest
 
 TESTED = rows(*range(100, 140))
 PRICES = """
@@ -48,6 +49,13 @@ hosting_hour = 0
 source = "ours"
 as_of = 2026-11-28
 """
+
+
+class Priced(Oracle):
+    """Knows what a training costs, by the user's own prices."""
+
+    def estimate(self, request: JobRequest, tokens: int | None) -> Estimate:
+        return training_estimate(request, tokens, prices=known_prices(), provider=self.name)
 
 
 def gives(value: Any) -> Callable[[str, Question], Any]:
@@ -435,7 +443,7 @@ class TestTelling:
     def test_what_it_costs(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / "prices.toml").write_text(PRICES)
         monkeypatch.setenv("FTKIT_CONFIG_FOLDER", str(tmp_path))
-        client, job = trained(Oracle(known(10)), tmp_path)
+        client, job = trained(Priced(known(10)), tmp_path)
         job = job.model_copy(update={"trained_tokens": 1_000_000})
         found = evaluate(client, TESTED, job, few_shot=tmp_path / "train.jsonl")
         assert found.break_even is not None

@@ -109,7 +109,7 @@ def evaluate(
     if not isinstance(tuned, FineTuningJob):
         return found
     before = found[BASE if few_shot is None else FEW_SHOT]
-    return found.model_copy(update={"break_even": break_even(tuned, before, found[TUNED])})
+    return found.model_copy(update={"break_even": break_even(client, tuned, before, found[TUNED])})
 
 
 def compare(
