@@ -15,7 +15,7 @@ import pytest
 from served import OWN, Served
 
 from ftkit.archive import Archive
-from ftkit.migrate import Moved
+from ftkit.migrate import Move, Moved
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -23,6 +23,15 @@ if TYPE_CHECKING:
 DATA = Path(__file__).parents[2] / "examples" / "data" / "text_to_sql.jsonl"
 MODEL = "gpt-4.1-mini-2025-04-14"
 PATIENCE_S = 300
+ODD = json.loads("""[
+    {"messages": [{"role": "user", "content": "Weather?"},
+                  {"role": "assistant", "tool_calls": [{"id": "1", "type": "function",
+                                                        "function": {"name": "look", "arguments": "{}"}}]}],
+     "tools": [{"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}]},
+    {"messages": [{"role": "user", "content": "Yes?"}, {"role": "assistant", "content": "No.", "weight": 0},
+                  {"role": "user", "content": "Yes!"}, {"role": "assistant", "content": "Yes."}]}
+]""")
+"""Rows that OpenAI takes, and AutoTrain cannot learn from as they are meant: lines 141 and 142."""
 
 LOCAL = all(importlib.util.find_spec(name) for name in ("torch", "transformers", "trl", "peft", "starlette"))
 pytestmark = [
@@ -76,7 +85,7 @@ class House:
             for row in rows
         ]
         client, ids = self.server.client(), list[str]()
-        for name, some in (("train", talks[:140]), ("validation", talks[140:])):
+        for name, some in (("train", [*talks[:140], *ODD]), ("validation", talks[140:])):
             path = self.folder / f"{name}.jsonl"
             path.write_text("".join(json.dumps(talk) + "\n" for talk in some))
             ids.append(client.files.create(file=path, purpose="fine-tune").id)
@@ -142,6 +151,23 @@ def test_it_moves_from_the_server_and_is_compared(house: House) -> None:
     assert found.move.old_seconds is not None
 
 
+def test_what_another_provider_cannot_take_is_told_before_anything_is_sent(house: House) -> None:
+    words = ["migrate", f"openai:{house.job_id}", "--to", "autotrain", "--model", "small", "--set", "lora.r=8"]
+    words += ["--option", "attention=sdpa"]
+    planned = house.ftkit(*words, "--dry-run")
+    assert "provider_options.attention: it is 'sdpa'" in planned.output
+    assert "141" in planned.output
+    refused = house.ftkit(*words, "--yes")
+    assert refused.status == 1
+    assert "autotrain refuses 2 rows of the old data; nothing was sent" in refused.errors
+    assert "--drop-errors" in refused.errors
+    dropped = house.ftkit(*words, "--drop-errors", "--dry-run", "--json")
+    found = Move.model_validate_json(dropped.output)
+    assert [each.line for each in found.lost if each.code == "dropped"] == [141, 142]
+    assert found.report.ok
+    assert "no jobs" in house.ftkit("jobs", "-p", "autotrain").errors
+
+
 def test_it_moves_from_the_archive_when_the_server_is_gone(house: House) -> None:
     """And is the same job: the data are the same, and so is what is asked for."""
     saved = house.ftkit("export", "openai:*", "--answers", "--max-tokens", "40")
@@ -165,11 +191,6 @@ def test_it_moves_from_the_archive_when_the_server_is_gone(house: House) -> None
 def test_it_moves_to_autotrain_with_what_is_lost(house: House) -> None:
     ready = house.ftkit("autotrain", "setup")
     assert ready.status == 0, ready.errors
-    planned = house.ftkit(
-        *("migrate", f"openai:{house.job_id}", "--archive", "ftkit-archive", "--to", "autotrain", "--model", "small"),
-        *("--option", "logging_steps=1", "--option", "attention=sdpa", "--dry-run"),
-    )
-    assert "provider_options.attention" in planned.output
-    found = move(house, "autotrain", "--archive", "ftkit-archive")
+    found = move(house, "autotrain", "--archive", "ftkit-archive", "--drop-errors")
     assert found.evaluation is not None
     assert [each.name for each in found.evaluation.standings] == ["old", "new, untuned", "new"]

@@ -119,9 +119,12 @@ def run(
     Raises:
         FtkitError: As from `migrate`.
     """
-    if move.report.errors:
-        summary = f"{move.provider} refuses {counted(len(move.report.errors), 'row')} of the old data; nothing was sent"
-        raise DatasetError(f"{summary}. drop_errors=True (`--drop-errors`) leaves them out.", move.report.errors)
+    broken = [each for each in move.report.errors if each.line is not None]
+    if broken:  # what is wrong with the request itself, `fine_tune` refuses
+        refused = len({(each.source, each.line) for each in broken})
+        summary = f"{move.provider} refuses {counted(refused, 'row')} of the old data; nothing was sent."
+        hint = "drop_errors=True (`--drop-errors`) leaves them out, and tells which."
+        raise DatasetError(f"{summary} {hint}", broken)
     job = client.fine_tune(
         move.model,
         move.train,
