@@ -32,7 +32,7 @@ def test_a_table_and_whether_it_paid(job: str) -> None:
     assert (done.status, done.errors) == (0, "")
     lines = done.output.splitlines()
     assert [line.split(" ")[0] for line in lines[1:4]] == ["base", "few-shot", "tuned"]
-    assert lines[-1].startswith("Did the tuning pay? No: tuned scores 0.00 by exact match, base 0.00")
+    assert lines[-2].startswith("Did the tuning pay? No: tuned scores 0.00 by exact match, base 0.00")
 
 
 def test_as_json_and_as_a_file(job: str) -> None:

@@ -199,6 +199,7 @@ class TestMove:
         assert not Client(new).list_files().items
         found = moved(other, new, drop_errors=True)
         assert [each.line for each in found.move.lost if each.code == "dropped"] == [21]
+        assert "  train.jsonl, line 21: the row is left out: " in str(found.move)
         assert found.job.status is JobStatus.SUCCEEDED
 
     def test_nothing_is_sent_before_it_is_agreed_to(self, old: Old) -> None:

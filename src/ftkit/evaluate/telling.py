@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from ftkit.displays import html
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from ftkit.evaluate.outcome import Evaluation, Standing
 
 _NOTHING = "-"
+_WIDTH = 100
+"""Letters of a line of text."""
 _SHOWN = 10
 _LONGEST = 300
 _LOOKS = {"yes": "good", "no": "bad", "unproven": "doubtful"}
@@ -62,7 +65,8 @@ def as_text(evaluation: Evaluation) -> str:
     lines = [columns_of(evaluation), *map(cells_of, evaluation.standings)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     table = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
-    return "\n".join([*table, "", *notes_of(evaluation)])
+    notes = [line for note in notes_of(evaluation) for part in note.splitlines() for line in wrap(part, _WIDTH)]
+    return "\n".join([*table, "", *notes])
 
 
 def as_markdown(evaluation: Evaluation) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ftkit import datasets
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ftkit.methods import Method
     from ftkit.models import DatasetRules
 
+_WIDTH = 100
 _TRAIN, _VALIDATION, _MARK = "train.jsonl", "validation.jsonl", "old-job.json"
 
 
@@ -82,11 +84,21 @@ class Move(Noun):
             *(f"  {name}: {value}" for name in ("suffix", "seed", "metadata") if (value := getattr(self, name))),
             *(f"  {name}: {value}" for name, value in self.provider_options.items()),
             f"not carried over: {counted(len(self.lost), 'thing')}",
-            *(f"  {problem.field}: {problem.message}" for problem in self.lost),
+            *(f"  {_place(problem)}: {problem.message}" for problem in self.lost),
             f"time: {self.time}{old}",
-            render(self.report),
         ]
-        return "\n".join(lines)
+        return "\n".join([*(wrapped for line in lines for wrapped in _wrapped(line)), render(self.report)])
+
+
+def _place(problem: Problem) -> str:
+    """Returns what a problem is of: a field of the request, or a line of a file."""
+    return problem.field or f"{Path(problem.source or '').name}, line {problem.line}"
+
+
+def _wrapped(line: str) -> list[str]:
+    """Breaks a line for people; what follows the first is indented more."""
+    indent = " " * (len(line) - len(line.lstrip()) + 4)
+    return wrap(line, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def plan(
