@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from ftkit import provider as abilities
 from ftkit._preflight import Preflight, Today, request_of, tokens_of, with_rows
+from ftkit.adopting import fields_of
 from ftkit.budget import Budget, as_budget
 from ftkit.deploying import Deployer, Target, source_of
 from ftkit.errors import BudgetError, ConfigurationError, ConflictError, NotFoundError
@@ -56,8 +57,6 @@ if TYPE_CHECKING:
     from ftkit.provider import Provider
 
 A = TypeVar("A")
-
-_HIGHEST_SEED = 2**31 - 1
 
 
 class Client:
@@ -473,22 +472,11 @@ class Client:
                 what is not given.
             NotFoundError: There is no such job.
         """
-        files = {"training_file": (training_file, train), "validation_file": (validation_file, validation)}
-        _refuse_both(files)
         job = self.get_job(job)
-        given: dict[str, Any] = {"model": model, "method": method, "suffix": suffix, "seed": seed, "metadata": metadata}
-        given |= {name: file for name, (file, _) in files.items()}
-        if model is None or (train is None and training_file is None):
-            told = _told_by(job)
-            given = {name: told.get(name) if value is None else value for name, value in given.items()}
-        for name, (_, source) in files.items():
-            if source is not None:  # the id is that of the job's own file, by which `tear_down` knows who uses it
-                file = self._preflight().file_to_be(source, columns)
-                given[name] = file.model_copy(update={"id": getattr(job, name) or file.id})
-        for name, hint in (("model", "Give model=."), ("training_file", "Give training_file= or train=.")):
-            if not given[name]:
-                message = f"the provider does not tell the {name} of the job {job.id}"
-                raise ConfigurationError(message.replace("_", " "), hint=hint)
+        files = {"training_file": training_file, "validation_file": validation_file}
+        said = {"model": model, "method": method, "suffix": suffix, "seed": seed, "metadata": metadata, **files}
+        sources = {"training_file": train, "validation_file": validation}
+        given = fields_of(job, said, sources, lambda source: self._preflight().file_to_be(source, columns))
         request = self._request(**given, provider_options=provider_options)
         return self._once().record(job_key(self.identity(), request, key), request, job)
 
@@ -851,23 +839,6 @@ class Client:
         except NotFoundError as error:
             error.hint = error.hint or "client.deploy(job) makes one; client.list_deployments() names those there are."
             raise
-
-
-def _refuse_both(files: Mapping[str, tuple[object, object]]) -> None:
-    """Refuses a file that is given as one of the provider's, and as a data set on this machine as well."""
-    for name, (file, source) in files.items():
-        if file is not None and source is not None:
-            own = "train" if name == "training_file" else "validation"
-            raise ConfigurationError(f"{name}= and {own}= are two ways to give one file", hint="Give one of them.")
-
-
-def _told_by(job: FineTuningJob) -> dict[str, Any]:
-    """Returns the request of a job, as far as the provider tells it, and as far as it could be asked for again."""
-    seed = job.seed if job.seed is not None and 0 <= job.seed <= _HIGHEST_SEED else None  # no request can name another
-    labels = {name: value for name, value in job.metadata.items() if value != job.key}  # the key is ours, and no label
-    files = {"training_file": job.training_file, "validation_file": job.validation_file or None}
-    asked = {"model": job.model, "method": job.method, "suffix": job.suffix or None, "seed": seed, "metadata": labels}
-    return {**asked, **files}
 
 
 def _is_text(word: str) -> bool:

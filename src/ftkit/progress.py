@@ -162,7 +162,7 @@ class LineProgress:
         """Writes what is new."""
         for event in events:
             if event.metrics is None:  # without the step: it may have happened long before that
-                self.say(f"{job.id[:20]}: {event.message}")
+                self.say(f"{job.id}: {event.message}")
         numbers = [event for event in events if event.metrics is not None]
         before = self._last.get(job.id)
         turned = before is None or job.status is not before.status
@@ -182,4 +182,4 @@ class LineProgress:
 
     def _write(self, job: FineTuningJob, text: str) -> None:
         steps = f" step {job.step}/{job.total_steps}" if job.step is not None and job.total_steps else ""
-        self.say(f"{job.id[:20]}{steps}: {text}")
+        self.say(f"{job.id}{steps}: {text}")

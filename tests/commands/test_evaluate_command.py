@@ -21,7 +21,8 @@ def job(night: Client, vendor: MemoryVendor) -> str:
     made = night.fine_tune("base", "train.jsonl", wait=False, progress=False)
     vendor.advance(made.id, "succeeded")
     lines = [
-        {"messages": [{"role": "user", "content": "hm"}, {"role": "assistant", "content": f"echo {n}"}]} for n in "ab"
+        {"messages": [{"role": "user", "content": "hm"}, {"role": "assistant", "content": f"echo {n}"}]}
+        for n in "abcdefgh"
     ]
     Path("test.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     return f"night:{made.id}"
@@ -36,17 +37,17 @@ def test_a_table_and_whether_it_paid(job: str) -> None:
 
 
 def test_as_json_and_as_a_file(job: str) -> None:
-    done = ftkit("evaluate", job, "test.jsonl", "--metric", "exact", "--json", "-o", "found.html", "--limit", "1")
+    done = ftkit("evaluate", job, "test.jsonl", "--metric", "exact", "--json", "-o", "found.html", "--limit", "7")
     found = Evaluation.model_validate_json(done.output)
     assert found.verdict is not None
-    assert (found.verdict.finding, len(found.rows)) == (Finding.NO, 1)
+    assert (found.verdict.finding, len(found.rows)) == (Finding.NO, 7)
     assert "Did the tuning pay?" in Path("found.html").read_text()
 
 
 def test_answers_that_are_kept_are_not_asked_for(job: str) -> None:
     first = ftkit("evaluate", job, "test.jsonl", "--record", "answers.jsonl")
     kept = Path("answers.jsonl").read_text()
-    assert len(kept.splitlines()) == 4
+    assert len(kept.splitlines()) == 16
     assert ftkit("evaluate", job, "test.jsonl", "--record", "answers.jsonl") == first
     assert Path("answers.jsonl").read_text() == kept
 

@@ -111,6 +111,34 @@ class TestVerdict:
         assert more is not None
         assert more.finding is Finding.YES
 
+    @pytest.mark.parametrize(
+        ("rows_asked", "base_knows", "finding", "needed"),
+        [
+            (1, 0, Finding.UNPROVEN, 6),
+            (2, 0, Finding.UNPROVEN, 6),
+            (5, 5, Finding.UNPROVEN, 6),
+            (8, 5, Finding.UNPROVEN, None),
+            (6, 0, Finding.YES, None),
+            (6, 6, Finding.NO, None),
+        ],
+    )
+    def test_few_rows_prove_little(
+        self, rows_asked: int, base_knows: int, finding: Finding, needed: int | None, tmp_path: Path
+    ) -> None:
+        """Two of two come by chance every second time, three of three every fourth."""
+        client, job = trained(Oracle(known(base_knows)), tmp_path)
+        found = evaluate(client, TESTED, job, limit=rows_asked).verdict
+        assert found is not None
+        assert found.finding is finding
+        assert needed in {None, found.rows_needed}
+        assert f"over {rows_asked} row{'s' * (rows_asked > 1)})" in str(found)
+
+    def test_rows_that_were_trained_on_are_told(self, tmp_path: Path) -> None:
+        client, job = trained(Oracle(), tmp_path)
+        found = evaluate(client, [*rows(3, 4), *TESTED], job, few_shot=tmp_path / "train.jsonl")
+        assert found.seen == 2
+        assert "Beware: 2 of the rows stand in the file that the examples come from" in found.markdown
+
     def test_a_gain_can_be_asked_for(self, tmp_path: Path) -> None:
         client, job = trained(Oracle(known(38)), tmp_path)
         asked = evaluate(client, TESTED, job, least_gain=0.1).verdict
@@ -353,6 +381,7 @@ class TestMetrics:
             (gives(None), "gives None for line 1"),
             (divides, "fails on line 1: ZeroDivisionError"),
             ([], "metric is a function"),
+            (5, "metric is a function"),
             ([exact_match, exact_match], "two metrics have one name"),
         ],
     )
@@ -360,6 +389,14 @@ class TestMetrics:
         client, job = trained(Oracle(), tmp_path)
         with pytest.raises(ConfigurationError, match=word):
             evaluate(client, TESTED, job, metric=metric, limit=2)
+
+    def test_one_that_fails_ends_it_at_once(self, tmp_path: Path) -> None:
+        oracle = Oracle()
+        client, job = trained(oracle, tmp_path)
+        with pytest.raises(ConfigurationError, match="fails on line") as raised:
+            evaluate(client, TESTED, job, metric=divides, at_once=2, record=tmp_path / "answers.jsonl")
+        assert len(oracle.asked) <= 4
+        assert "so far are kept in" in raised.value.__notes__[0]
 
     @pytest.mark.parametrize(
         ("wanted", "metric"),
@@ -406,7 +443,7 @@ class TestArguments:
 
     def test_no_base_is_known(self, tmp_path: Path) -> None:
         client, _ = trained(Oracle(), tmp_path)
-        with pytest.raises(ConfigurationError, match="which model was tuned"):
+        with pytest.raises(ConfigurationError, match="which base model was tuned"):
             evaluate(client, TESTED, "base:tuned")
 
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftkit.evaluate import difference_of, mean_of
+from ftkit.evaluate.intervals import chance_of
 
 SCORES = st.lists(st.floats(0, 1), min_size=1, max_size=60)
 
@@ -70,6 +71,16 @@ def test_intervals_hold_the_truth_as_often_as_they_say(graded: bool) -> None:  #
         found = difference_of(one, other)
         held += found.low <= truth <= found.high
     assert held / draws >= 0.94
+
+
+@pytest.mark.parametrize(
+    ("better", "worse", "chance"), [(0, 0, 1), (1, 0, 1), (2, 0, 0.5), (6, 0, 0.03125), (5, 5, 1), (9, 1, 0.021484375)]
+)
+def test_how_often_chance_does_it(better: int, worse: int, chance: float) -> None:
+    """The two-sided sign test, by the binomial table for one half."""
+    one, other = [1.0] * better + [0.0] * worse + [0.5], [0.0] * better + [1.0] * worse + [0.5]
+    assert chance_of(one, other) == chance
+    assert chance_of(other, one) == chance
 
 
 def test_it_shrinks_with_the_rows() -> None:

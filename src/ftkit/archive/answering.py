@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ftkit.archive._trying import walk
 from ftkit.archive.layout import ANSWERS, account_name
 from ftkit.archive.reading import Archive
 from ftkit.errors import FtkitError
@@ -83,15 +84,8 @@ def record_answers(
 
 def _jobs(archive: Archive, jobs: Iterable[str] | None) -> Iterable[FineTuningJob]:
     if jobs is not None:
-        yield from map(archive.get_job, jobs)
-        return
-    after: str | None = None
-    while True:
-        page = archive.list_jobs(after=after, limit=MOST_ROWS)
-        yield from page.items
-        after = page.next
-        if after is None:
-            return
+        return map(archive.get_job, jobs)
+    return walk(lambda after: archive.list_jobs(after=after, limit=MOST_ROWS))
 
 
 def _ask(

@@ -53,6 +53,7 @@ class NotRecordedError(ConfigurationError):
 @dataclass(frozen=True)
 class _Task:
     candidate: Candidate
+    place: int
     messages: Sequence[ChatMessage]
     asked: str
     key: str
@@ -72,7 +73,7 @@ def ask(
     *,
     record: Record,
     at_once: int = 4,
-    told: Callable[[Answer], object] | None = None,
+    told: Callable[[str, int, Answer], object] | None = None,
 ) -> dict[str, list[Answer]]:
     """Returns the answers of each candidate, by its name, in the order of the questions.
 
@@ -85,13 +86,17 @@ def ask(
         options: How to answer: fields of `ChatOptions`.
         record: Where answers are kept.
         at_once: How many questions are out at a time, over all candidates.
-        told: Is told of each new answer; from several threads, but not at once.
+        told: Is told of each new answer, with the name of the candidate and the place of the question; from several
+            threads. What it raises ends the asking.
 
     Raises:
         NotRecordedError: A candidate has no client, and not all its answers are recorded.
         ProviderError: A candidate cannot be deployed or reached. The answers so far are in the record.
     """
-    tasks = {each.name: [_task(each, question, options) for question in questions] for each in candidates}
+    tasks = {
+        each.name: [_task(each, place, question, options) for place, question in enumerate(questions)]
+        for each in candidates
+    }
     open_ = [[task for task in of if task.recorded(record) is None] for of in tasks.values()]
     lacking = [each for each in open_ if each]
     for each in lacking:
@@ -103,10 +108,10 @@ def ask(
     return {name: [_known(record, task) for task in of] for name, of in tasks.items()}
 
 
-def _task(candidate: Candidate, question: Question, options: Mapping[str, Any]) -> _Task:
+def _task(candidate: Candidate, place: int, question: Question, options: Mapping[str, Any]) -> _Task:
     messages = prompt_of(question, candidate.examples)
     asked = asked_of(messages)
-    return _Task(candidate, messages, asked, key_of(candidate.account, candidate.model, asked, options))
+    return _Task(candidate, place, messages, asked, key_of(candidate.account, candidate.model, asked, options))
 
 
 def _known(record: Record, task: _Task) -> Answer:
@@ -160,22 +165,21 @@ def _ask_all(
     options: Mapping[str, Any],
     record: Record,
     at_once: int,
-    told: Callable[[Answer], object] | None,
+    told: Callable[[str, int, Answer], object] | None,
 ) -> None:
-    lock, stopped = threading.Lock(), threading.Event()
+    stopped = threading.Event()
 
     def one(task: _Task) -> None:
         if stopped.is_set():
             return
         try:
             answer = record.get(task.key) or _ask(task, deployments[task.candidate.name], options)
+            record.add(answer)
+            if told is not None:
+                told(task.candidate.name, task.place, answer)
         except BaseException:
             stopped.set()  # here, and not by who waits: the next question would be out by then
             raise
-        record.add(answer)
-        if told is not None:
-            with lock:
-                told(answer)
 
     with ThreadPoolExecutor(at_once, thread_name_prefix="ftkit-ask") as pool:
         futures = [pool.submit(one, task) for task in tasks]

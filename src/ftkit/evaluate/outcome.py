@@ -88,6 +88,7 @@ class Judged(Noun):
     Attributes:
         line: Line of the question in its file, counted from 1.
         asked: The text of its last message.
+        before: The text of what stands before that, such as a system message.
         wanted: The answer that is wanted.
         answers: Each model's answer, by the model's name; None where there was none.
         scores: Each model's score by the metric that decides.
@@ -95,6 +96,7 @@ class Judged(Noun):
 
     line: int
     asked: str
+    before: str = ""
     wanted: str
     answers: dict[str, str | None]
     scores: dict[str, float]
@@ -108,6 +110,8 @@ class Evaluation(Noun):
         verdict: Whether it was worth it; None where there is nothing to compare.
         rows: Each question with all answers.
         at_once: How many questions were out at a time: the times are those under that load.
+        seen: How many questions stand among the rows that examples were drawn from, which are most often those of the
+            training: the tuned model may know them by heart.
         break_even: After how many calls the training has paid for itself, where prices are known: with the prompt that
             is needed without it (the few-shot one, if that was asked), and the tokens that were counted here.
     """
@@ -116,6 +120,7 @@ class Evaluation(Noun):
     verdict: Verdict | None = None
     rows: tuple[Judged, ...] = ()
     at_once: int = 1
+    seen: int = 0
     break_even: BreakEven | None = None
 
     def __str__(self) -> str:

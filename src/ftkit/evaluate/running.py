@@ -88,13 +88,17 @@ def evaluate(
     """
     base = tuned.model if base is None and isinstance(tuned, FineTuningJob) else base
     if base is None:
-        raise ConfigurationError("it is not known which model was tuned", hint='Name it: base="gpt-4.1-mini".')
-    candidates = [Candidate(BASE, base, client)]
+        hint = "Give the job itself, client.get_job('...'), or name it: base=\"gpt-4.1-mini\"."
+        raise ConfigurationError("it is not known which base model was tuned", hint=hint)
+    questions = questions_of(rows, columns=columns, limit=limit)
+    candidates, seen = [Candidate(BASE, base, client)], 0
     if few_shot is not None:
-        candidates.append(Candidate(FEW_SHOT, base, client, draw(few_shot, shots, columns=columns)))
+        others = questions_of(few_shot, columns=columns)
+        candidates.append(Candidate(FEW_SHOT, base, client, draw(others, shots)))
+        seen = len({*map(_said, questions)} & {*map(_said, others)})
     candidates.append(Candidate(TUNED, tuned, client))
     found = compare(
-        questions_of(rows, columns=columns, limit=limit),
+        questions,
         candidates,
         subject=TUNED,
         metric=metric,
@@ -106,6 +110,7 @@ def evaluate(
         record=record,
         progress=progress,
     )
+    found = found.model_copy(update={"seen": seen})
     if not isinstance(tuned, FineTuningJob):
         return found
     before = found[BASE if few_shot is None else FEW_SHOT]
@@ -159,9 +164,15 @@ def compare(
     record = record if isinstance(record, Record) else Record(record)
     options = {"temperature": temperature, "max_tokens": max_tokens}
     shown = None if progress else True  # None: unless it is a terminal
+    scoring = _Scoring(scorers, questions)
     with tqdm(desc="asking", unit=" answers", total=len(questions) * len(candidates), disable=shown) as bar:
-        answers = ask(candidates, questions, options, record=record, at_once=at_once, told=lambda _: bar.update())
-    scores = {name: _scores(scorers, questions, answers[name], at_once) for name in names}
+
+        def take(name: str, place: int, answer: Answer) -> None:
+            scoring.score(name, place, answer)
+            bar.update()
+
+        answers = ask(candidates, questions, options, record=record, at_once=at_once, told=take)
+    scores = {name: scoring.of(name, answers[name], at_once) for name in names}
     first = name_of(scorers[0])
     compared = {*names} if rivals is None else {*rivals, subject}
     deciding = {name: scores[name][first] for name in names if name in compared and _has_answered(answers[name])}
@@ -182,8 +193,12 @@ def compare(
     )
 
 
+def _said(question: Question) -> tuple[str, str]:
+    return question.text, question.wanted
+
+
 def _scorers(metric: Scorer | Sequence[Scorer]) -> list[Scorer]:
-    scorers = [metric] if callable(metric) else [*metric]
+    scorers = [metric] if callable(metric) else [*metric] if isinstance(metric, (list, tuple)) else []
     if not scorers or not all(map(callable, scorers)):
         raise ConfigurationError(
             f"metric is a function of an answer and its question, or several (got {metric!r:.80})",
@@ -206,12 +221,32 @@ def _check(names: Sequence[str], subject: str | None, at_once: int, least_gain: 
         raise ConfigurationError(f"least_gain is a share, -1 to 1 (got {least_gain!r})", hint="5 points are 0.05.")
 
 
-def _scores(
-    scorers: Sequence[Scorer], questions: Sequence[Question], answers: Sequence[Answer], at_once: int
-) -> dict[str, list[float]]:
-    """Returns the scores by each metric; several at a time, since a judge is a model far away."""
-    with ThreadPoolExecutor(at_once, thread_name_prefix="ftkit-score") as pool:
-        return {name_of(each): [*pool.map(partial(_score, each), questions, answers)] for each in scorers}
+class _Scoring:
+    """Scores answers as they come, so that a metric that fails ends the asking at once.
+
+    Args:
+        scorers: The metrics.
+        questions: The questions.
+    """
+
+    def __init__(self, scorers: Sequence[Scorer], questions: Sequence[Question]) -> None:
+        self._scorers = scorers
+        self._questions = questions
+        self._known: dict[tuple[str, int], list[float]] = {}
+
+    def score(self, name: str, place: int, answer: Answer) -> list[float]:
+        """Returns the scores of a candidate's answer, by each metric."""
+        known = self._known.get((name, place))
+        if known is None:
+            question = self._questions[place]
+            known = self._known[name, place] = [_score(scorer, question, answer) for scorer in self._scorers]
+        return known
+
+    def of(self, name: str, answers: Sequence[Answer], at_once: int) -> dict[str, list[float]]:
+        """Returns all scores of a candidate; those of recorded answers now, several at a time: a judge is far away."""
+        with ThreadPoolExecutor(at_once, thread_name_prefix="ftkit-score") as pool:
+            rows = [*pool.map(partial(self.score, name), range(len(answers)), answers)]
+        return {name_of(scorer): [row[n] for row in rows] for n, scorer in enumerate(self._scorers)}
 
 
 def _score(scorer: Scorer, question: Question, answer: Answer) -> float:
@@ -228,7 +263,8 @@ def _score(scorer: Scorer, question: Question, answer: Answer) -> float:
         raise
     except Exception as error:
         message = f"the metric '{name_of(scorer)}' fails on line {question.line}: {type(error).__name__}: {error}"
-        raise ConfigurationError(message, hint="It must take any answer, however wrong.") from error
+        hint = "A metric takes an answer and its question, and must take any answer, however wrong."
+        raise ConfigurationError(message, hint=hint) from error
     if not isinstance(score, (int, float)) or not 0 <= score <= 1:
         message = f"the metric '{name_of(scorer)}' gives {score!r:.80} for line {question.line}"
         raise ConfigurationError(message, hint="A score goes from 0 (wrong) to 1 (right), or is True or False.")
@@ -276,6 +312,7 @@ def _judged(
     return Judged(
         line=question.line,
         asked=last if isinstance(last, str) else question.text,
+        before=question.model_copy(update={"messages": question.messages[:-1]}).text,
         wanted=question.wanted,
         answers={name: each[at].text for name, each in answers.items()},
         scores={name: each[metric][at] for name, each in scores.items()},

@@ -53,6 +53,9 @@ def notes_of(evaluation: Evaluation) -> list[str]:
         for each in evaluation.standings
         if each.unanswered
     ]
+    if evaluation.seen:
+        known = f"{evaluation.seen:,} of the rows stand in the file that the examples come from"
+        notes.append(f"Beware: {known}. What was trained on may be known by heart, and tells nothing.")
     if evaluation.verdict is not None:
         notes.append(str(evaluation.verdict))
     if evaluation.break_even is not None:
@@ -90,7 +93,8 @@ def as_html(evaluation: Evaluation) -> Html:
     table = html.table(
         columns_of(evaluation), ([html.text(cell) for cell in cells_of(each)] for each in evaluation.standings)
     )
-    parts = [html.head(html.text("Evaluation")), table, *map(html.line, notes_of(evaluation)[:1])]
+    models = "; ".join(f"{each.name}: {each.model} ({each.account})" for each in evaluation.standings)
+    parts = [html.head(html.text("Evaluation")), table, *map(html.line, notes_of(evaluation)[:1]), html.note(models)]
     verdict = evaluation.verdict
     if verdict is not None:
         parts.append(
@@ -112,7 +116,11 @@ def as_html(evaluation: Evaluation) -> Html:
 def _rows(evaluation: Evaluation) -> Html:
     names = [each.name for each in evaluation.standings]
     lines = (
-        [_short(row.asked), _short(row.wanted), *(_answer(row.answers[name], row.scores[name]) for name in names)]
+        [
+            _short("\n\n".join(filter(None, [row.before, row.asked]))),
+            _short(row.wanted),
+            *(_answer(row.answers[name], row.scores[name]) for name in names),
+        ]
         for row in evaluation.rows[:_SHOWN]
     )
     return html.table(["asked", "wanted", *names], lines, wraps=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from ftkit.evaluate.intervals import difference_of
+from ftkit.evaluate.intervals import chance_of, difference_of
 from ftkit.evaluate.outcome import Finding, Verdict
+from ftkit.models import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,8 +30,9 @@ def verdict_on(
 ) -> Verdict | None:
     """Holds one model against the best of the others.
 
-    Yes, where the whole interval of the difference lies above `least_gain`; no, where the difference itself does not,
-    or the whole interval does not; unproven, where chance alone can make that difference.
+    Yes, where the whole interval of the difference lies above `least_gain`, and, if that is 0, the sign test agrees,
+    which is exact also for few rows; no, where the difference itself does not lie above it, or the whole interval does
+    not; unproven, where chance alone can make that difference, or there are too few rows for any answer.
 
     Args:
         subject: The model that it is about.
@@ -50,10 +52,13 @@ def verdict_on(
     rival = max(others, key=lambda name: sum(others[name]))
     ours, theirs = scores[subject], others[rival]
     found = difference_of(ours, theirs, confidence)
-    if found.low > least_gain:
-        finding, needed = Finding.YES, None
+    fewest, needed = _fewest(confidence), None
+    if len(ours) < fewest:
+        finding, needed = Finding.UNPROVEN, fewest
+    elif found.low > least_gain and (least_gain or chance_of(ours, theirs) <= 1 - confidence):
+        finding = Finding.YES
     elif found.mean <= least_gain or found.high <= least_gain:
-        finding, needed = Finding.NO, None
+        finding = Finding.NO
     else:
         finding, needed = Finding.UNPROVEN, _needed(len(ours), found, least_gain)
     return Verdict(
@@ -70,10 +75,16 @@ def verdict_on(
     )
 
 
+def _fewest(confidence: float) -> int:
+    """Returns how many rows it takes at least: with fewer, not even all of them would be beyond chance."""
+    return math.ceil(1 - math.log2(1 - confidence))
+
+
 def _needed(rows: int, found: Interval, least_gain: float) -> int:
     """Returns about how many rows would show this difference: an interval shrinks with the root of their number."""
     wanted = found.mean - least_gain
-    return min(_MOST_ROWS, math.ceil(rows * ((found.mean - found.low) / wanted) ** 2))
+    likely = math.ceil(rows * ((found.mean - found.low) / wanted) ** 2)
+    return min(_MOST_ROWS, max(likely, rows + 1))
 
 
 def _why(
@@ -88,7 +99,8 @@ def _why(
     needed: int | None,
 ) -> str:
     means = f"{subject} scores {sum(ours) / len(ours):.2f} by {metric}, {rival} {sum(theirs) / len(theirs):.2f}"
-    spread = f"{_points(found.low)} to {_points(found.high)} with {confidence:.0%} confidence, over {len(ours):,} rows"
+    range_ = f"{_points(found.low)} to {_points(found.high)}"
+    spread = f"{range_} with {confidence:.0%} confidence, over {counted(len(ours), 'row')}"
     bar = _bar(100 * least_gain)
     more = f" About {needed:,} rows would tell." if needed is not None else ""
     return f"{means}: a difference of {_points(found.mean)} points ({spread}).{bar}{more}"
@@ -103,4 +115,6 @@ def _bar(points: float) -> str:
 
 
 def _points(share: float) -> str:
-    return f"{100 * share:+.0f}" if round(100 * share) else "0"
+    if not share:
+        return "0"
+    return f"{100 * share:+.0f}" if abs(share) >= 0.01 else f"{100 * share:+.1f}"  # noqa: PLR2004 - a point

@@ -202,7 +202,8 @@ class LocalProvider(KeepsFiles):
             hint = "Make it anew with retry_failed=True." if job.status.is_terminal else going
             raise ConflictError(f"job '{job_id}' is {job.provider_status}: no model yet", provider=self.name, hint=hint)
         if not (place / MODEL).is_dir():
-            raise NotFoundError(f"the model of job '{job_id}' was deleted", provider=self.name)
+            hint = "The same request is still that job. key='again' makes a new one of it, and trains again."
+            raise NotFoundError(f"the model of job '{job_id}' was deleted", provider=self.name, hint=hint)
         refuse_links_in(self.name, place / MODEL)
         return place / MODEL
 
