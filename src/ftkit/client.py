@@ -446,7 +446,11 @@ class Client:
           job must name them too. A method that it does not tell is taken to be supervised, and what was asked for in
           `provider_options` no job tells.
 
-        Nothing is sent but the question for the job, and what it was made from is not looked into.
+        The request that finds what `adopt("ftjob-1")` alone took in names the provider's files by their ids:
+        `create_job` does, and `fine_tune` does not, since it names data by their content. Give `train` for that.
+
+        Nothing is sent but the question for the job, and what it was made from is not looked into: that it was trained
+        on that data is your word.
 
         Args:
             job: The job, or its id.
@@ -471,6 +475,7 @@ class Client:
             ConfigurationError: The job is another account's; a file is given in two ways; or the provider does not tell
                 what is not given.
             NotFoundError: There is no such job.
+            ConflictError: The request has another job, which is alive or has succeeded.
         """
         job = self.get_job(job)
         files = {"training_file": training_file, "validation_file": validation_file}
@@ -478,7 +483,13 @@ class Client:
         sources = {"training_file": train, "validation_file": validation}
         given = fields_of(job, said, sources, lambda source: self._preflight().file_to_be(source, columns))
         request = self._request(**given, provider_options=provider_options)
-        return self._once().record(job_key(self.identity(), request, key), request, job)
+        once, base_key = self._once(), job_key(self.identity(), request, key)
+        there = once.known(base_key)
+        if there is not None and there.id != job.id:
+            message = f"the job of this request is {there.id} already, which is {there.status.value}"
+            hint = "key='...' makes another request of it. Or say what differs: data, model, hyperparameters."
+            raise ConflictError(message, provider=self._provider.name, hint=hint)
+        return once.record(base_key, request, job)
 
     def unclear(self) -> list[JobEntry]:
         """Returns the requests of this account whose outcome nobody has seen."""

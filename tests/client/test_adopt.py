@@ -11,6 +11,7 @@ from ftkit import (
     DPO,
     Client,
     ConfigurationError,
+    ConflictError,
     FineTuningJob,
     JobFailedError,
     NotFoundError,
@@ -207,3 +208,12 @@ def test_an_adopted_job_is_torn_down_and_what_ftkit_did_not_send_stays(
     assert done.deployments == (deployment.name,)
     assert [each.name for each in done.kept] == [job.order.training_file]
     assert vendor.get_file(job.order.training_file).content
+
+
+def test_a_request_that_has_a_job_keeps_it(client: Client, vendor: MemoryVendor, train: Path) -> None:
+    mine = client.adopt(by_hand(vendor).id, model="base", train=train)
+    other = by_hand(vendor).id
+    with pytest.raises(ConflictError, match=f"the job of this request is {mine.id} already"):
+        client.adopt(other, model="base", train=train)
+    assert client.adopt(other, model="base", train=train, key="other").id == other
+    assert client.adopt(mine.id, model="base", train=train).id == mine.id

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from lab_provider import Lab, ftkit
+from lab_provider import VENDORS, Lab, ftkit
 
 from ftkit import Client, FineTuningJob
 from ftkit.archive import Archive, Exported
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 
 def made(client: Client, suffix: str) -> FineTuningJob:
-    return client.fine_tune("base", "train.jsonl", suffix=suffix, wait=False, progress=False)
+    job = client.fine_tune("base", "train.jsonl", suffix=suffix, wait=False, progress=False)
+    VENDORS[client.identity().removeprefix("memory:")].advance(job.id, "succeeded")
+    return job
 
 
 def by_hand(vendor: MemoryVendor) -> str:
@@ -85,6 +87,7 @@ def test_what_is_missing_is_told_and_the_status_says_whether_it_may_be_read_late
 
     monkeypatch.setattr(Lab, "results", away)
     monkeypatch.setattr("time.sleep", lambda _: None)
+    job = made(night, "two")
     later = ftkit("export", "night:*")
     assert later.status == 1
     assert f"not read: results of {job.id}: " in later.output
@@ -150,3 +153,17 @@ def test_the_archive_is_for_its_owner(night: Client) -> None:
     made(night, "one")
     ftkit("export", "night:*")
     assert Path("ftkit-archive").stat().st_mode & 0o077 == 0
+
+
+def test_a_job_that_goes_on_is_saved_and_will_have_to_be_saved_again(night: Client, vendor: MemoryVendor) -> None:
+    job = night.fine_tune("base", "train.jsonl", wait=False, progress=False)
+    done = ftkit("export", "night:", "--answers")
+    assert done.status == 1
+    assert f"not ended: {job.id}; export again after that" in done.output
+    vendor.advance(job.id, "succeeded")
+    again = ftkit("export", "night:", "--answers", "--test", "train.jsonl", "--limit", "3")
+    assert (again.status, "3 answers recorded" in again.output) == (0, True)
+    assert (
+        "3 answers recorded (3 there already)"
+        in ftkit("export", "night:", "--answers", "--test", "train.jsonl", "--limit", "3").output
+    )

@@ -90,7 +90,7 @@ def test_without_a_comparison(job: str) -> None:
     ("words", "status", "word"),
     [
         (["night:job-none", "--to", "day"], 1, "job-none"),
-        (["night:job-none", "--to", "day"], 1, "--archive FOLDER reads the old job"),
+        (["openia:job-none", "--to", "day"], 2, "openia"),
         (["--to", "nowhere"], 2, "nowhere"),
         (["--to", "day", "--metric", "nice"], 2, "there is no metric 'nice'"),
         (["--to", "day", "--archive", "nothing"], 2, "there is no folder 'nothing'"),
@@ -99,7 +99,7 @@ def test_without_a_comparison(job: str) -> None:
     ],
 )
 def test_what_is_wrong(job: str, words: list[str], status: int, word: str) -> None:
-    names = words if words[0].startswith("night:") else [job, *words]
+    names = words if ":" in words[0] else [job, *words]
     done = ftkit("migrate", *names, "--model", "other", "--yes")
     assert (done.status, word in done.errors) == (status, True), done.errors
     assert VENDORS["day"].jobs == {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -137,7 +138,7 @@ class TestVerdict:
         client, job = trained(Oracle(), tmp_path)
         found = evaluate(client, [*rows(3, 4), *TESTED], job, few_shot=tmp_path / "train.jsonl")
         assert found.seen == 2
-        assert "Beware: 2 of the rows stand in the file that the examples come from" in found.markdown
+        assert "Beware: 2 of the rows stand in the file that was trained on" in found.markdown
 
     def test_a_gain_can_be_asked_for(self, tmp_path: Path) -> None:
         client, job = trained(Oracle(known(38)), tmp_path)
@@ -284,6 +285,16 @@ class TestRecord:
         assert len(oracle.asked) == asked
         with pytest.raises(ConfigurationError, match="1 answer of 'old' are not recorded"):
             compare(TESTED[:6], [Candidate("old", job)], record=path)
+
+    def test_two_programs_with_one_file_ask_once(self, tmp_path: Path) -> None:
+        oracle = Oracle()
+        client, job = trained(oracle, tmp_path)
+        oracle.takes_s = 0.02
+        records = [Record(tmp_path / "answers.jsonl") for _ in range(2)]
+        with ThreadPoolExecutor(2) as pool:
+            found = [*pool.map(lambda record: evaluate(client, TESTED, job, limit=10, record=record), records)]
+        assert found[0] == found[1]
+        assert len(oracle.asked) == 20
 
 
 class TestFewShot:

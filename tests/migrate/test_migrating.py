@@ -148,7 +148,7 @@ class TestPlan:
                 return super()._job(job).model_copy(update={**times, "trained_tokens": 5000})
 
         client = Client(Timed())
-        assert str(likely(client, "open", None)).startswith("not known: its tokens were not counted")
+        assert str(likely(client, "open", None)).startswith("not known: its tokens could not be counted")
         assert str(likely(client, "open", 10)).startswith("not known: no job of open has ended in this account")
         file = client.upload(write(tmp_path / "train.jsonl", rows(*range(20))), model="open")
         client.wait(client.create_job(model="open", training_file=file), poll_s=0.01, progress=False)
@@ -212,6 +212,11 @@ class TestMove:
             moved(old, new, confirm=no)
         assert (new.vendor.jobs, Client(new).list_files().items) == ({}, ())
 
+    def test_rows_that_were_trained_on_are_told(self, old: Old) -> None:
+        found = moved(old, Oracle(), comparison=Comparison(rows=rows(3, 4, 200))).evaluation
+        assert found is not None
+        assert found.seen == 2
+
     def test_no_rows_to_compare_on(self, tmp_path: Path) -> None:
         old = Old(tmp_path)
         job = old.wait(old.client.fine_tune("gpt", tmp_path / "old-train.jsonl", wait=False))
@@ -261,8 +266,31 @@ class TestGone:
     def test_from_an_archive_without_answers(self, old: Old, tmp_path: Path) -> None:
         export(old.client, tmp_path / "archive", progress=False)
         found = moved(old, Oracle(), Archive(tmp_path / "archive"))
-        assert "30 answers of 'old' are not recorded" in str(found)
+        assert "none of its answers to these rows were recorded" in str(found)
         assert found.evaluation is not None
+        assert [each.name for each in found.evaluation.standings] == ["new, untuned", "new"]
+
+    def test_from_an_archive_with_some_of_its_answers(self, old: Old, tmp_path: Path) -> None:
+        export(old.client, tmp_path / "archive", progress=False)
+        record_answers(old.client, tmp_path / "archive", limit=12, max_tokens=9)
+        for path in (tmp_path / "archive").rglob("*"):
+            path.chmod(0o500 if path.is_dir() else 0o400)
+        found = moved(old, Oracle(), Archive(tmp_path / "archive"))
+        assert "has answered 12 of these 30 rows: only those are compared" in str(found)
+        assert found.evaluation is not None
+        assert found.evaluation["old"].asked == 12
+        assert "Beware: old was asked with max_tokens 9, temperature 0.0, and not with temperature 0.0." in str(found)
+
+    def test_other_rows_can_be_asked_before_it_is_gone(self, old: Old, tmp_path: Path) -> None:
+        export(old.client, tmp_path / "archive", progress=False)
+        told = record_answers(old.client, tmp_path / "archive", rows=rows(50, 51, 52))
+        assert [(each.answers, each.asked) for each in told] == [(3, 3)]
+        again = record_answers(old.client, tmp_path / "archive", rows=rows(50, 51, 52, 53))
+        assert str(again[0]) == f"{old.job.id}: 4 answers recorded (3 there already)"
+        found = moved(old, Oracle(), Archive(tmp_path / "archive"), comparison=Comparison(rows=rows(50, 51, 52, 53)))
+        assert found.not_compared is None
+        assert found.evaluation is not None
+        assert found.evaluation["old"].scores["exact match"].mean == 1
 
     def test_answers_of_what_cannot_be_asked(self, old: Old, tmp_path: Path) -> None:
         again = old.client.fine_tune("gpt", tmp_path / "old-train.jsonl", key="again", wait=False)
@@ -270,4 +298,5 @@ class TestGone:
         alone = old.wait(old.client.fine_tune("gpt", tmp_path / "old-train.jsonl", key="alone", wait=False))
         export(old.client, tmp_path / "archive", progress=False)
         told = {each.job_id: each.why for each in record_answers(old.client, tmp_path / "archive", limit=2)}
-        assert told == {again.id: "it is cancelled", alone.id: "it has no validation file", old.job.id: None}
+        lacking = "it has no validation file: name rows to ask, rows=... (--test FILE)"
+        assert told == {again.id: "it is cancelled", alone.id: lacking, old.job.id: None}

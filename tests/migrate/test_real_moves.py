@@ -36,7 +36,6 @@ ODD = json.loads("""[
 LOCAL = all(importlib.util.find_spec(name) for name in ("torch", "transformers", "trl", "peft", "starlette"))
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("moves"),
     pytest.mark.skipif(not LOCAL or sys.platform == "win32", reason="local training is not to be had here"),
 ]
 
@@ -105,10 +104,9 @@ class House:
         return job.id
 
 
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Generator[House]:
-    """One old job for all tests here, whose order tells the story."""
-    found = House(tmp_path_factory.mktemp("house"))
+@pytest.fixture
+def house(tmp_path: Path) -> Generator[House]:
+    found = House(tmp_path)
     yield found
     found.server.end()
 
@@ -131,7 +129,14 @@ def move(house: House, to: str, *words: str) -> Moved:
     return Moved.model_validate_json(done.output)
 
 
-def test_it_moves_from_the_server_and_is_compared(house: House) -> None:
+def test_a_move_from_the_server_and_then_from_the_archive(house: House) -> None:
+    from_the_server(house)
+    what_another_provider_cannot_take(house)
+    from_the_archive(house)
+
+
+def from_the_server(house: House) -> None:
+    """The job moves, and is compared."""
     planned = house.ftkit("migrate", f"openai:{house.job_id}", "--to", "huggingface", "--model", "small", "--dry-run")
     assert "carried over: supervised (n_epochs 2, batch_size 8" in planned.output
     assert "price     0 USD" in planned.output
@@ -151,10 +156,14 @@ def test_it_moves_from_the_server_and_is_compared(house: House) -> None:
     assert found.move.old_seconds is not None
 
 
-def test_what_another_provider_cannot_take_is_told_before_anything_is_sent(house: House) -> None:
+def what_another_provider_cannot_take(house: House) -> None:
+    """It is told before anything is sent."""
     words = ["migrate", f"openai:{house.job_id}", "--to", "autotrain", "--model", "small", "--set", "lora.r=8"]
     words += ["--option", "attention=sdpa"]
     planned = house.ftkit(*words, "--dry-run")
+    assert planned.status == 1
+    assert "validation_file: AutoTrain's trainers" in planned.output
+    assert "compared on: at most 100 rows of " in planned.output
     assert "provider_options.attention: it is 'sdpa'" in planned.output
     assert "141" in planned.output
     refused = house.ftkit(*words, "--yes")
@@ -168,8 +177,8 @@ def test_what_another_provider_cannot_take_is_told_before_anything_is_sent(house
     assert "no jobs" in house.ftkit("jobs", "-p", "autotrain").errors
 
 
-def test_it_moves_from_the_archive_when_the_server_is_gone(house: House) -> None:
-    """And is the same job: the data are the same, and so is what is asked for."""
+def from_the_archive(house: House) -> None:
+    """The server is gone; and it is the same job, since the data are the same, and so is what is asked for."""
     saved = house.ftkit("export", "openai:*", "--answers", "--max-tokens", "40")
     assert (saved.status, "12 answers recorded" in saved.output) == (0, True), saved
     house.server.end()
@@ -189,6 +198,9 @@ def test_it_moves_from_the_archive_when_the_server_is_gone(house: House) -> None
 
 @pytest.mark.full
 def test_it_moves_to_autotrain_with_what_is_lost(house: House) -> None:
+    saved = house.ftkit("export", "openai:*", "--answers", "--max-tokens", "40")
+    assert saved.status == 0, saved
+    house.server.end()
     ready = house.ftkit("autotrain", "setup")
     assert ready.status == 0, ready.errors
     found = move(house, "autotrain", "--archive", "ftkit-archive", "--drop-errors")

@@ -151,6 +151,7 @@ class Exported(Noun):
         files: Ids of the files that were fetched.
         bytes: Their size in all.
         missing: What could not be read, of all jobs that were to be exported.
+        going: Ids of the jobs that had not ended: there will be more to save of them.
     """
 
     provider: str
@@ -161,11 +162,12 @@ class Exported(Noun):
     files: tuple[str, ...] = ()
     bytes: NonNegativeInt = 0
     missing: tuple[Missing, ...] = ()
+    going: tuple[str, ...] = ()
 
     @property
     def is_complete(self) -> bool:
         """Whether all is there that the provider has: every job that was asked for, and nothing to be read later."""
-        return not any(each.later or each.what == "job" for each in self.missing)
+        return not self.going and not any(each.later or each.what == "job" for each in self.missing)
 
     def __str__(self) -> str:
         there = f" ({len(self.skipped):,} there already)" if self.skipped else ""
@@ -174,6 +176,7 @@ class Exported(Noun):
         later = [each for each in self.missing if each.later or each.what == "job"]
         never = [each for each in self.missing if each not in later]
         lines = [*_told(later, "not read"), *_told(never, "not there to be read")]
+        lines += [f"not ended: {', '.join(self.going)}; export again after that"] if self.going else []
         again = ["The same command again tries what was not read."] if any(each.later for each in later) else []
         return "\n  ".join([head, *lines, *again])
 

@@ -22,7 +22,7 @@ from ftkit.archive.layout import (
     folder_name,
 )
 from ftkit.errors import ConfigurationError, NotFoundError
-from ftkit.evaluate.answers import Record
+from ftkit.evaluate.answers import read_answers
 from ftkit.models import Checkpoint, FineTuningJob, JobEvent, Metrics, Noun, Page, Results, TrainingFile
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class Archive:
         """
         kept = self.get_job(job)
         files = [place.folder / ANSWERS for place in self._places if place.account.identity == kept.identity]
-        return [each for file in files if file.exists() for each in Record(file) if each.model == kept.id]
+        return [each for file in files if file.exists() for each in read_answers(file) if each.model == kept.id]
 
     # -- files ---------------------------------------------------------------------------------------------------
 

@@ -113,6 +113,7 @@ class _Export:
         self._files: dict[str, Missing | None] = {}
         self._fetched: dict[str, int] = {}
         self._missing: dict[tuple[str, str], Missing] = {}
+        self._going: list[str] = []
 
     def all_jobs(self) -> None:
         """Saves all jobs of the account, those of a page before the next one is asked for."""
@@ -161,6 +162,7 @@ class _Export:
             files=tuple(self._fetched),
             bytes=sum(self._fetched.values()),
             missing=tuple(self._missing.values()),
+            going=tuple(self._going),
         )
 
     # -- a job ---------------------------------------------------------------------------------------------------
@@ -186,6 +188,7 @@ class _Export:
         if was_read:
             disk.write(folder / JOB, disk.as_json(now))
         self._jobs[job.id] = was_read
+        self._going += [] if job.status.is_terminal else [job.id]
         disk.sweep(folder, (JOB, *(table.name for table in tables.values())))
         self._missing |= {(each.what, each.id): each for each in missing}
         self._bar.has_job()

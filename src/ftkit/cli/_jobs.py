@@ -10,6 +10,7 @@ import typer
 
 from ftkit.cli import _completing
 from ftkit.cli._names import opened, reference
+from ftkit.cli._told import taken_up_again
 from ftkit.errors import (
     ConfigurationError,
     JobCancelledError,
@@ -148,16 +149,18 @@ class Display:
 
     Attributes:
         job_id: Id of the job that was seen last, if one was.
+        has_ended: Whether that job has ended.
     """
 
     def __init__(self, jobs: int = 1, *, shown: bool = True) -> None:
         self._shows = as_progress(shown, jobs)
         self._is_over = False
         self.job_id: str | None = None
+        self.has_ended = False
 
     def update(self, job: FineTuningJob, events: Sequence[JobEvent]) -> None:
         """Shows what is new of a job."""
-        self.job_id = job.id
+        self.job_id, self.has_ended = job.id, job.status.is_terminal
         self._shows.update(job, events)
 
     def say(self, text: str) -> None:
@@ -183,3 +186,22 @@ def tell_outcome(job: FineTuningJob) -> None:
     typer.echo(f"job: {job.id}")
     typer.echo(f"status: {job.status.value}")
     typer.echo(f"model: {job.fine_tuned_model or '-'}")
+
+
+@contextmanager
+def stopped(display: Display, account: str) -> Generator[None]:
+    """Ctrl-C while a job is waited for: it is said which job goes on.
+
+    Args:
+        display: What shows the job.
+        account: Name of the profile or provider.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        if display.job_id is None or display.has_ended:
+            raise
+        name = reference(account, display.job_id)
+        again = f"The job {name} goes on; the same command again takes it up. To look at it:\n  {command('show', name)}"
+        with taken_up_again(again):
+            raise

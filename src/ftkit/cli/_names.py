@@ -35,19 +35,29 @@ def opened(name: str, provider: str | None = None) -> tuple[Client, str]:
         ConfigurationError: It is an id alone, and there is no default profile.
     """
     from ftkit.client import Client
-    from ftkit.profiles import default_name
 
+    demand_account(name, provider)
     head, colon, rest = name.partition(":")
     if provider is not None or not colon:
-        if not (provider or default_name()):
-            hint = "Write profile:id, or the id alone and --provider; or name a default profile (docs/profiles.md)."
-            raise ConfigurationError(f"'{name}' does not say whose it is, and there is no default profile", hint=hint)
         return Client(provider), name
     try:
         return Client(head), rest
     except UnknownProviderError as error:
         error.hint = f"{error.hint or ''} Write profile:id, or the id alone and --provider.".strip()
         raise
+
+
+def demand_account(name: str, provider: str | None) -> None:
+    """Sees that a name says whose thing it is, or that something else does.
+
+    Raises:
+        ConfigurationError: It is an id alone, and there is no default profile.
+    """
+    from ftkit.profiles import default_name
+
+    if ":" not in name and not (provider or default_name()):
+        hint = "Write profile:id, or the id alone and --provider; or name a default profile (docs/profiles.md)."
+        raise ConfigurationError(f"'{name}' does not say whose it is, and there is no default profile", hint=hint)
 
 
 def reference(client_name: str | None, thing_id: str) -> str:

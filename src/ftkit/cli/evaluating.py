@@ -71,7 +71,7 @@ def evaluate(
             questions,
             it.client.get_job(it.id),
             base=base,
-            few_shot=None if few_shot is None else evaluating.questions_of(few_shot, columns=own),
+            few_shot=None if few_shot is None else evaluating.questions_of(few_shot, columns=own, lenient=True),
             shots=shots,
             metric=evaluating.suited(questions) if metric is None else evaluating.metric_named(metric),
             max_tokens=max_tokens,

@@ -47,6 +47,9 @@ def export(
             help="Asks each tuned model its validation file too, and keeps the answers. It costs what answers cost.",
         ),
     ] = False,
+    test: Annotated[
+        str | None, typer.Option(help="With --answers: the rows to ask, in place of each job's validation file.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="With --answers: the most rows of a file to ask.")] = 100,
     max_tokens: Annotated[int | None, typer.Option(min=1, help="With --answers: the most tokens of an answer.")] = None,
     provider: Provider = None,
@@ -60,7 +63,8 @@ def export(
 
     With --answers, a model that is shut down later can still be compared with what replaces it: `ftkit migrate`.
 
-    Status 1: something was not read that may be there, or a job that was named is not; again may help.
+    Status 1: something was not read that may be there, a job has not ended, or one that was named is not there; again
+    may help.
     """
     from ftkit.archive import Exported
     from ftkit.archive import export as export_jobs
@@ -68,15 +72,16 @@ def export(
 
     with told(as_json=as_json), taken_up_again(_AGAIN):
         accounts = _accounts(jobs or (), provider)  # a wrong name is told before anything is read
-        done: list[Exported] = []
+        done, is_open = list[Exported](), False
         for client, ids in accounts:
             done.append(export_jobs(client, to, ids))
-            asked = record_answers(client, to, ids, limit=limit, max_tokens=max_tokens) if answers else []
+            asked = record_answers(client, to, ids, rows=test, limit=limit, max_tokens=max_tokens) if answers else []
+            is_open = is_open or not done[-1].is_complete or any(each.later for each in asked)
             if as_json:
                 print_json([done[-1], *asked])
             else:
                 typer.echo(plain("\n".join(map(str, [done[-1], *asked]))))
-    if not all(each.is_complete for each in done):
+    if is_open:
         raise typer.Exit(Status.NO)
 
 

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ftkit.cli._app import app
-from ftkit.cli._jobs import Display, Job, account_of, client_of, command, hinted
-from ftkit.cli._names import Provider, reference
+from ftkit.cli._exits import Status
+from ftkit.cli._jobs import Display, Job, account_of, client_of, command, hinted, stopped
+from ftkit.cli._names import Provider, demand_account, reference
 from ftkit.cli._output import Json, print_json
 from ftkit.cli._pairs import Epochs, MethodName, Option, Set, method_of
 from ftkit.cli._told import taken_up_again, told
 from ftkit.cli.evaluating import AtOnce, MaxTokens, Metric, Output  # noqa: TC001 - Typer reads it
-from ftkit.errors import ConfigurationError, ProviderError
+from ftkit.errors import ConfigurationError, CredentialsError, ProviderUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -92,10 +93,13 @@ def migrate(
                 validation=validation,
                 drop_errors=drop_errors,
             )
+        compares = _compares(move, test, limit, archive) if compare else "nothing: --no-compare"
         if dry_run:
-            _print_move(move, as_json=as_json)
+            _print_move(move, compares, as_json=as_json)
+            if not move.report.ok:
+                raise typer.Exit(Status.NO)
             return
-        _confirm(move, yes=yes, as_json=as_json)
+        _confirm(move, compares, yes=yes, as_json=as_json)
         comparison = Comparison(
             rows=test,
             metric=None if metric is None else metric_named(metric),
@@ -103,7 +107,7 @@ def migrate(
             max_tokens=max_tokens,
             at_once=at_once,
         )
-        with hinted(to):
+        with hinted(to), stopped(display, to):
             moved = run(
                 move,
                 source,
@@ -124,6 +128,7 @@ def migrate(
 
 def _old_name(job: str, provider: str | None) -> tuple[str, str]:
     """Returns the profile or provider of the old job, and its id: the provider need not be there any more."""
+    demand_account(job, provider)
     account = account_of(job, provider)
     return account, job if provider is not None else job.removeprefix(f"{account}:")
 
@@ -131,8 +136,14 @@ def _old_name(job: str, provider: str | None) -> tuple[str, str]:
 def _source(account: str, archive: Path | None) -> Source:
     from ftkit.archive import Archive
     from ftkit.client import Client
+    from ftkit.profiles import resolve_profile
 
-    return Client(account) if archive is None else Archive(archive)
+    if archive is None:
+        return Client(account)
+    found = Archive(archive)
+    if account not in {each.provider for each in found.accounts}:
+        resolve_profile(account, {})  # a name that is none is a mistake, though nobody is asked by it
+    return found
 
 
 @contextmanager
@@ -140,7 +151,7 @@ def _or_from_an_archive(archive: Path | None) -> Generator[None]:
     """Where the old provider does not answer any more, it is said that an archive will do."""
     try:
         yield
-    except ProviderError as error:
+    except (CredentialsError, ProviderUnavailableError) as error:
         if archive is None:
             error.add_note("--archive FOLDER reads the old job from what `ftkit export` saved, and asks nobody.")
         raise
@@ -151,14 +162,23 @@ def _plain(name: str) -> str:
     return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name).lstrip(".") or "job"
 
 
-def _print_move(move: Move, *, as_json: bool) -> None:
+def _compares(move: Move, test: str | None, limit: int, archive: Path | None) -> str:
+    """Says what old and new will be compared on, and who is asked."""
+    rows = test or move.validation
+    if rows is None:
+        return "nothing, since the old job had no validation file: name rows with --test FILE"
+    who = "the archive's answers" if archive is not None else f"{move.job.provider}, which asks what answers cost"
+    return f"at most {limit:,} rows of {rows}; the old model's answers come from {who}"
+
+
+def _print_move(move: Move, compares: str, *, as_json: bool) -> None:
     if as_json:
         print_json([move])
     else:
-        typer.echo(str(move))
+        typer.echo(f"{move}\ncompared on: {compares}")
 
 
-def _confirm(move: Move, *, yes: bool, as_json: bool) -> None:
+def _confirm(move: Move, compares: str, *, yes: bool, as_json: bool) -> None:
     """Says what would be done, and asks whether to.
 
     Raises:
@@ -166,7 +186,7 @@ def _confirm(move: Move, *, yes: bool, as_json: bool) -> None:
         Abort: The answer is no.
     """
     if not as_json:
-        typer.echo(f"{move}\n", err=True)
+        typer.echo(f"{move}\ncompared on: {compares}\n", err=True)
     if yes:
         return
     if not sys.stdin.isatty():

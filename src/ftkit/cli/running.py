@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from ftkit.cli._app import app
-from ftkit.cli._jobs import Display, client_of, command, hinted, tell_outcome
-from ftkit.cli._names import Provider, reference
+from ftkit.cli._jobs import Display, client_of, hinted, stopped, tell_outcome
+from ftkit.cli._names import Provider  # noqa: TC001 - Typer reads it
 from ftkit.cli._output import Json, print_json
 from ftkit.cli._pairs import Columns, Epochs, Labels, MethodName, Option, Set, labels_of, method_of
 from ftkit.cli._told import taken_up_again, told
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
 
 
 @app.command("run")
@@ -77,7 +73,7 @@ def run(
         name = provider or asked.provider
         client = client_of(provider) if provider or name is None else None  # a recipe's own comes with its settings
         display, account = Display(shown=not as_json), chosen_name(name)
-        with _stopped(display, account), hinted(account):
+        with stopped(display, account), hinted(account):
             job = recipes.run(asked, client, wait=wait, retry_failed=retry_failed, progress=display)
     if as_json:
         print_json([job])
@@ -85,17 +81,3 @@ def run(
     tell_outcome(job)
     if not job.status.is_terminal:
         typer.echo("The same command again waits for it.")
-
-
-@contextmanager
-def _stopped(display: Display, account: str) -> Generator[None]:
-    """Ctrl-C while the job is waited for: it is said which job goes on."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        if display.job_id is None:
-            raise
-        name = reference(account, display.job_id)
-        again = f"The job {name} goes on; the same command again takes it up. To look at it:\n  {command('show', name)}"
-        with taken_up_again(again):
-            raise

@@ -6,16 +6,18 @@ import hashlib
 import json
 import os
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from pydantic import ValidationError
+from filelock import FileLock
+from pydantic import Field, ValidationError
 
 from ftkit.errors import ConfigurationError
 from ftkit.models import Noun, UtcDatetime
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
 
     from ftkit.models import ChatMessage
 
@@ -31,6 +33,7 @@ class Answer(Noun):
         asked: A hash of the messages alone.
         account: The account that was asked.
         model: What was asked there.
+        options: How it was to answer, but for what was left to the provider.
         text: The answer; None if there was none.
         error: Why there was none: the provider refused the question.
         seconds: How long it took, from the request to the whole answer, in seconds.
@@ -43,6 +46,7 @@ class Answer(Noun):
     asked: str
     account: str
     model: str
+    options: dict[str, Any] = Field(default_factory=dict[str, Any])
     text: str | None = None
     error: str | None = None
     seconds: float
@@ -72,6 +76,30 @@ def key_of(account: str, model: str, asked: str, options: Mapping[str, Any]) -> 
 def _hashed(whole: object) -> str:
     text = json.dumps(whole, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def read_answers(path: Path) -> list[Answer]:
+    """Reads the answers in a file, and does not write to it.
+
+    Raises:
+        ConfigurationError: The file is none of answers, or cannot be read.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"the answers in '{path}' cannot be read: {error.strerror}") from error
+    return _parsed(path, content[: content.rfind(b"\n") + 1])
+
+
+def _parsed(path: Path, content: bytes) -> list[Answer]:
+    found: list[Answer] = []
+    for number, line in enumerate(content.splitlines(), 1):
+        try:
+            found.append(Answer.model_validate_json(line))
+        except ValidationError as error:
+            message = f"'{path}', line {number}: it is no answer that was recorded here"
+            raise ConfigurationError(message, hint="Name another file, or none.") from error
+    return found
 
 
 class Record:
@@ -123,18 +151,23 @@ class Record:
                 with self._writable(self._path) as file:
                     os.write(file.fileno(), line)
 
+    @contextmanager
+    def alone(self) -> Generator[None]:
+        """Keeps other programs from asking with this file; what they have written meanwhile is known then."""
+        if self._path is None:
+            yield
+            return
+        with FileLock(self._path.with_name(f".{self._path.name}.lock"), mode=0o600):
+            self._read(self._path)
+            yield
+
     def _read(self, path: Path) -> None:
         with self._writable(path) as file:
-            file.seek(0)
-            lines = file.read().split(b"\n")
-            if lines[-1]:
-                file.truncate(file.tell() - len(lines[-1]))
-        for number, line in enumerate(lines[:-1], 1):
-            try:
-                answer = Answer.model_validate_json(line)
-            except ValidationError as error:
-                message = f"'{path}', line {number}: it is no answer that was recorded here"
-                raise ConfigurationError(message, hint="Name another file, or none.") from error
+            content = file.read()
+            half = len(content) - (content.rfind(b"\n") + 1)
+            if half:
+                file.truncate(len(content) - half)
+        for answer in _parsed(path, content[: len(content) - half]):
             self._known[answer.key] = answer
 
     @staticmethod

@@ -102,7 +102,9 @@ def ask(
     for each in lacking:
         _demand_client(each[0].candidate, len(each))
     if lacking:
-        with ExitStack() as stack:
+        with record.alone(), ExitStack() as stack:
+            still = [[task for task in each if task.recorded(record) is None] for each in lacking]
+            lacking = [each for each in still if each]
             deployments = _deployed(stack, [each[0].candidate for each in lacking])
             _ask_all(_in_turn(lacking), deployments, options, record, at_once, told)
     return {name: [_known(record, task) for task in of] for name, of in tasks.items()}
@@ -128,7 +130,7 @@ def _demand_client(candidate: Candidate, lacking: int) -> None:
 
 def _in_turn(lists: Sequence[Sequence[_Task]]) -> Iterable[_Task]:
     """Yields the first task of each list, then the second, and so on: all are asked under the same load."""
-    for place in range(max(map(len, lists))):
+    for place in range(max(map(len, lists), default=0)):
         yield from (tasks[place] for tasks in lists if place < len(tasks))
 
 
@@ -140,6 +142,8 @@ def _deployed(stack: ExitStack, candidates: Sequence[Candidate]) -> dict[str, De
         candidates: The candidates.
     """
     targets = {(id(each.client), each.model): each for each in candidates}
+    if not targets:
+        return {}
 
     def up(candidate: Candidate) -> Deployment:
         if isinstance(candidate.target, Deployment):
@@ -220,6 +224,7 @@ def _ask(task: _Task, deployment: Deployment, options: Mapping[str, Any]) -> Ans
         asked=task.asked,
         account=task.candidate.account,
         model=task.candidate.model,
+        options={name: value for name, value in options.items() if value is not None},
         text=None if reply is None else reply.text,
         error=error,
         seconds=seconds,

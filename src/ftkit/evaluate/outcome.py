@@ -110,8 +110,9 @@ class Evaluation(Noun):
         verdict: Whether it was worth it; None where there is nothing to compare.
         rows: Each question with all answers.
         at_once: How many questions were out at a time: the times are those under that load.
-        seen: How many questions stand among the rows that examples were drawn from, which are most often those of the
-            training: the tuned model may know them by heart.
+        seen: How many questions stand among the rows that were trained on, or that examples were drawn from: the tuned
+            model may know them by heart.
+        notes: What else must be known of it.
         break_even: After how many calls the training has paid for itself, where prices are known: with the prompt that
             is needed without it (the few-shot one, if that was asked), and the tokens that were counted here.
     """
@@ -121,6 +122,7 @@ class Evaluation(Noun):
     rows: tuple[Judged, ...] = ()
     at_once: int = 1
     seen: int = 0
+    notes: tuple[str, ...] = ()
     break_even: BreakEven | None = None
 
     def __str__(self) -> str:

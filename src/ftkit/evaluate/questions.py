@@ -39,7 +39,7 @@ class Question(Noun):
 
 
 def questions_of(
-    rows: Rows, *, columns: Mapping[str, str] | None = None, limit: int | None = None
+    rows: Rows, *, columns: Mapping[str, str] | None = None, limit: int | None = None, lenient: bool = False
 ) -> tuple[Question, ...]:
     """Reads held-out rows: of a conversation, the last message is the answer, and what comes before it is asked.
 
@@ -47,6 +47,7 @@ def questions_of(
         rows: A data set, in any format that `ftkit.datasets.read` knows; or records, or conversations, in a list.
         columns: The file's own column names -> those of the record.
         limit: The most rows to take, from the beginning; None for all.
+        lenient: Leave out the rows that cannot be asked, such as those that end with the call of a tool.
 
     Raises:
         DatasetError: A row cannot be read, or has no answer of text at its end; it holds all of them. Or there is none.
@@ -64,9 +65,9 @@ def questions_of(
             problems += [each.model_copy(update={"source": name, "line": line}) for each in error.problems]
         else:
             found.append(question)
-    if problems:
+    if problems and not lenient:
         raise DatasetError(f"{name}: {len(problems)} of the rows cannot be asked", problems)
-    if not found:
+    if not found and not lenient:
         raise DatasetError(
             f"{name}: there is no row to ask", [Problem(code="empty", message="it is empty.", source=name)]
         )

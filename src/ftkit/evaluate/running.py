@@ -27,7 +27,7 @@ from ftkit.models import Checkpoint, Deployment, FineTuningJob
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ftkit.client import Client
     from ftkit.evaluate.answers import Answer
@@ -93,9 +93,9 @@ def evaluate(
     questions = questions_of(rows, columns=columns, limit=limit)
     candidates, seen = [Candidate(BASE, base, client)], 0
     if few_shot is not None:
-        others = questions_of(few_shot, columns=columns)
+        others = questions_of(few_shot, columns=columns, lenient=True)
         candidates.append(Candidate(FEW_SHOT, base, client, draw(others, shots)))
-        seen = len({*map(_said, questions)} & {*map(_said, others)})
+        seen = known_by_heart(questions, others)
     candidates.append(Candidate(TUNED, tuned, client))
     found = compare(
         questions,
@@ -190,7 +190,26 @@ def compare(
         ),
         rows=tuple(_judged(at, each, answers, scores, first) for at, each in enumerate(questions)),
         at_once=at_once,
+        notes=tuple(note for name in names for note in _asked_otherwise(name, answers[name], options)),
     )
+
+
+def _asked_otherwise(name: str, answers: Sequence[Answer], options: Mapping[str, Any]) -> list[str]:
+    """Says of which model answers count that were recorded with other options, which may have cut them short."""
+    now = {name: value for name, value in options.items() if value is not None}
+    other = next((each.options for each in answers if each.options != now), None)
+    if other is None:
+        return []
+    return [f"Beware: {name} was asked with {_in_words(other)}, and not with {_in_words(now)}."]
+
+
+def _in_words(options: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in sorted(options.items())) or "no options"
+
+
+def known_by_heart(questions: Iterable[Question], trained: Iterable[Question]) -> int:
+    """Returns how many questions stand among the rows that were trained on."""
+    return len({*map(_said, questions)} & {*map(_said, trained)})
 
 
 def _said(question: Question) -> tuple[str, str]:

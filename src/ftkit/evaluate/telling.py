@@ -53,9 +53,10 @@ def notes_of(evaluation: Evaluation) -> list[str]:
         for each in evaluation.standings
         if each.unanswered
     ]
+    notes += evaluation.notes
     if evaluation.seen:
-        known = f"{evaluation.seen:,} of the rows stand in the file that the examples come from"
-        notes.append(f"Beware: {known}. What was trained on may be known by heart, and tells nothing.")
+        where = "the file that was trained on, or that the examples come from"
+        notes.append(f"Beware: {evaluation.seen:,} of the rows stand in {where}. They may be known by heart.")
     if evaluation.verdict is not None:
         notes.append(str(evaluation.verdict))
     if evaluation.break_even is not None:

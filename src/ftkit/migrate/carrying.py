@@ -40,28 +40,40 @@ def settings_of(
         "metadata": dict(job.metadata) or None,
     }
     lost = [*fitted.left_out]
-    for problem in _refused(client, model, fitted, wanted):
+    for problem in _refused(client, model, fitted, wanted, job):
         name = str(problem.field).partition(".")[0]
         wanted[name] = None
         lost.append(problem)
     said = {name: value for name, value in wanted.items() if value is not None}
+    lost += [each for each in _problems(client, model, fitted, said, job) if each.severity is Severity.WARNING]
     return {"method": fitted.method, "provider_options": fitted.provider_options, **said}, [*lost, *_always(job)]
 
 
-def _refused(client: Client, model: str, fitted: Fitted, wanted: Mapping[str, Any]) -> list[Problem]:
+def _refused(
+    client: Client, model: str, fitted: Fitted, wanted: Mapping[str, Any], job: FineTuningJob
+) -> list[Problem]:
     """Returns what the new provider refuses of the words that stand beside the method."""
+    return [
+        problem
+        for problem in _problems(client, model, fitted, wanted, job)
+        if problem.severity is Severity.ERROR and str(problem.field).partition(".")[0] in _SPOKEN_OF
+    ]
+
+
+def _problems(
+    client: Client, model: str, fitted: Fitted, wanted: Mapping[str, Any], job: FineTuningJob
+) -> list[Problem]:
+    """Returns what the new provider has to say of the request as it would be made."""
+    file = TrainingFile(id=NOT_SENT, provider=client.provider.name)
     request = JobRequest(
         model=client.resolve_model(model),
-        training_file=TrainingFile(id=NOT_SENT, provider=client.provider.name),
+        training_file=file,
+        validation_file=file if job.validation_file else None,
         method=fitted.method,
         provider_options=fitted.provider_options,
         **{name: value for name, value in wanted.items() if value is not None},
     )
-    return [
-        problem
-        for problem in client.provider.problems(request)
-        if problem.severity is Severity.ERROR and str(problem.field).partition(".")[0] in _SPOKEN_OF
-    ]
+    return client.provider.problems(request)
 
 
 def _always(job: FineTuningJob) -> list[Problem]:

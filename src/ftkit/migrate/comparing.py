@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ftkit.archive import Archive
 from ftkit.errors import NotFoundError
 from ftkit.evaluate import Candidate, Record, compare, suited
-from ftkit.evaluate.asking import NotRecordedError
+from ftkit.evaluate.answers import asked_of
 from ftkit.evaluate.verdicts import REPLACES
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ ANSWERS = "answers.jsonl"
 MOST_ROWS = 100
 AS_GOOD = -0.05
 """How much worse the new model may be, as a share, to count as as good as the old one."""
+_GONE = "The old model cannot be asked any more"
+_INSTEAD = "The new one is compared with its base model."
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,8 @@ def compared(
         and the second value says why.
     """
     record = Record(folder / ANSWERS)
+    old = _old(source, old_job, record)
+    answered = [each for each in questions if old.client is not None or _has_answered(old, each, record)]
     new = [Candidate(UNTUNED, new_job.model, client), Candidate(NEW, new_job, client)]
     how: dict[str, Any] = {
         "subject": NEW,
@@ -79,12 +83,20 @@ def compared(
         "record": record,
         "progress": progress,
     }
+    if not answered:
+        return compare(questions, new, **how), f"{_GONE}: none of its answers to these rows were recorded. {_INSTEAD}"
     replaces: dict[str, Any] = {"rivals": [OLD], "question": REPLACES, "least_gain": comparison.as_good}
     try:
-        return compare(questions, [_old(source, old_job, record), *new], **replaces, **how), None
-    except (NotFoundError, NotRecordedError) as error:
-        why = f"The old model cannot be asked any more: {error.message}. The new one is compared with its base model."
-        return compare(questions, new, **how), why
+        found = compare(answered, [old, *new], **replaces, **how)
+    except NotFoundError as error:
+        return compare(questions, new, **how), f"{_GONE}: {error.message}. {_INSTEAD}"
+    few = len(answered) < len(questions)
+    why = f"The old model has answered {len(answered)} of these {len(questions)} rows: only those are compared."
+    return found, why if few else None
+
+
+def _has_answered(old: Candidate, question: Question, record: Record) -> bool:
+    return record.recall(old.account, old.model, asked_of(question.messages)) is not None
 
 
 def _old(source: Source, job: FineTuningJob, record: Record) -> Candidate:

@@ -197,12 +197,14 @@ def _place_of(folder: Path, job: FineTuningJob) -> Path:
     """
     mark = folder / _MARK
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for each in (folder.parent, folder):  # its parent is ours as well, where it is not there yet
+            each.mkdir(mode=0o700, parents=True, exist_ok=True)
         if mark.exists():
             there = FineTuningJob.model_validate_json(mark.read_bytes())
             if (there.id, there.identity) != (job.id, job.identity):
                 message = f"'{folder}' is the folder of another move, that of {there.id}"
                 raise ConfigurationError(message, hint="Name another one.")
+        mark.touch(mode=0o600)
         mark.write_text(job.model_dump_json(indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(f"the folder '{folder}' cannot be used: {error.strerror}") from error

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import DatasetError
 from ftkit.evaluate import Evaluation, questions_of
+from ftkit.evaluate.running import known_by_heart
 from ftkit.migrate.comparing import AS_USUAL, Comparison, compared
 from ftkit.migrate.planning import Move, plan
 from ftkit.models import FineTuningJob, Noun, counted
@@ -143,9 +144,12 @@ def run(
     rows = move.validation if comparison.rows is None else comparison.rows
     if rows is None:
         lacking = (
-            "Old and new are not compared: the old job had no validation file. Name rows that it was not trained on."
+            "Old and new are not compared: the old job had no validation file. Name rows that it was not trained on: "
+            "Comparison(rows=...), or --test FILE."
         )
         return moved.model_copy(update={"not_compared": lacking})
     questions = questions_of(rows, limit=comparison.limit)
     found, why = compared(move.job, job, source, client, questions, Path(folder), comparison, progress=bool(progress))
+    trained = questions_of(move.train, lenient=True)
+    found = found.model_copy(update={"seen": known_by_heart(questions, trained)})
     return moved.model_copy(update={"evaluation": found, "not_compared": why})

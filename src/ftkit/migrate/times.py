@@ -54,7 +54,7 @@ def likely(client: Client, model: str, tokens: int | None) -> Duration:
         tokens: Tokens of all epochs, where they were counted.
     """
     if tokens is None:
-        return Duration(why="its tokens were not counted, or the number of epochs is the provider's")
+        return Duration(why="its tokens could not be counted, or the provider chooses the number of epochs")
     rates = [rate for job in client.list_jobs(limit=_LOOKED_AT).items if (rate := _rate(job, model)) is not None]
     if not rates:
         return Duration(why=f"no job of {model} has ended in this account, by which it could be told")
