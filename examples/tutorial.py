@@ -107,7 +107,7 @@ def show_job(client: Client, job: FineTuningJob, folder: Path) -> list[Metrics]:
     return list(run.metrics)
 
 
-def judge(client: Client, model: str, deployment: Deployment, wanted: Lesson, data: Data) -> Evaluation:
+def judge(client: Client, model: str, deployment: Deployment, wanted: Lesson, data: Data, folder: Path) -> Evaluation:
     """Asks test conversations of the base model, of that with examples in its prompt, and of the tuned one."""
     found = evaluate(
         client,
@@ -120,6 +120,7 @@ def judge(client: Client, model: str, deployment: Deployment, wanted: Lesson, da
         columns=data.columns,
         limit=wanted.asked,
         max_tokens=wanted.max_tokens,
+        record=folder / "answers.jsonl",  # run again, it asks nothing again
     )
     print(found)
     for row in found.rows[:2]:
@@ -161,7 +162,7 @@ def run(client: Client, model: str, wanted: Lesson, folder: Path, cell: Cell) ->
     with client.deployed(job) as deployment:
         cell.deployed = True
         print(f"  deployed as {deployment.name}")
-        cell.evaluation = judge(client, model, deployment, wanted, data)
+        cell.evaluation = judge(client, model, deployment, wanted, data, folder)
         cell.answered = converse(client, deployment, wanted, data)
     print("\n-- clean up")
     cell.cleaned_up = clean_up(client, job)

@@ -97,7 +97,7 @@ def test_every_row_of_ftkit_itself_names_its_document_and_its_date() -> None:
         ("azure", "supervised", "gpt-4.1-nano", (32_768, "refused", 10, 512 * 10**6, False)),
         ("azure", "supervised", "gpt-4o-mini-2024-07-18", (64_536, "refused", 10, 512 * 10**6, False)),
         ("azure", "supervised", "gpt-4o-2024-08-06", (65_536, "refused", 10, 512 * 10**6, True)),
-        ("autotrain", "orpo", "any", (None, "refused", 1, None, True)),
+        ("autotrain", "orpo", "any", (None, "refused", 1, None, False)),
         ("huggingface", "supervised", "any", (None, "truncated", 1, None, False)),
     ],
 )

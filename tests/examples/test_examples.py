@@ -25,6 +25,7 @@ if any(importlib.util.find_spec(name) is None for name in ("torch", "trl", "fast
     pytest.skip("not everything that they need is installed", allow_module_level=True)
 
 from ftkit import Client, provider_names
+from ftkit.evaluate import Evaluation, Finding
 from ftkit.providers.autotrain import environment
 
 ROOT = Path(__file__).parents[2]
@@ -39,7 +40,8 @@ STEPS = (
     "uploaded",
     "tuned model: ",
     "oldest first:",
-    "deploy and ask: the tuned model",
+    "deploy and ask",
+    "Did the tuning pay? ",
     "streamed: ",
     "2 files; kept: 0",
 )
@@ -107,6 +109,12 @@ def test_a_cell_of_the_matrix(tutorial: str, provider: str, tmp_path: Path) -> N
     again = run("tutorial.py", *words[:-2], cwd=tmp_path)
     jobs = [re.findall(r"^job (\S+) is", each, re.MULTILINE) for each in (said, again)]
     assert jobs[0] == jobs[1] != [], "the same request is the same job, though a server's port is another"
+    tables = [re.findall(r"^(?:base|few-shot|tuned) +\d.*$", each, re.MULTILINE) for each in (said, again)]
+    assert tables[0] == tables[1], "and its answers are not asked for again: the times are those of the first run"
+    assert len(tables[0]) == 3
+    judged = Evaluation.model_validate(cell["evaluation"])
+    assert judged.verdict is not None
+    assert (judged.verdict.finding is Finding.YES) == (tutorial in {"recipes", "sql"})
 
 
 def test_a_cell_that_fails_is_told_and_the_status_is_1(tmp_path: Path) -> None:
@@ -116,7 +124,7 @@ def test_a_cell_that_fails_is_told_and_the_status_is_1(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert "there is no profile and no provider 'nowhere'" in done.stderr
-    assert "| sarcasm | nowhere | no | - | - | no | no | no |" in done.stdout
+    assert "| sarcasm | nowhere | no | - | - | - | - | - | no | no | no |" in done.stdout
     assert done.stdout.splitlines()[-1].startswith("0 of 1 cells")
 
 
