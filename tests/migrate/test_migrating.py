@@ -217,6 +217,14 @@ class TestMove:
         assert found is not None
         assert found.seen == 2
 
+    def test_rows_that_cannot_be_asked_are_told_before_it_trains(self, old: Old) -> None:
+        new = Oracle()
+        with pytest.raises(DatasetError, match="1 of the rows cannot be asked"):
+            moved(old, new, comparison=Comparison(rows=[[{"role": "user", "content": "No answer?"}]]))
+        with pytest.raises(DatasetError, match="nowhere"):
+            moved(old, new, comparison=Comparison(rows=old.folder / "nowhere.jsonl"))
+        assert (new.vendor.jobs, Client(new).list_files().items) == ({}, ())
+
     def test_no_rows_to_compare_on(self, tmp_path: Path) -> None:
         old = Old(tmp_path)
         job = old.wait(old.client.fine_tune("gpt", tmp_path / "old-train.jsonl", wait=False))

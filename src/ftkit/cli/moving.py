@@ -167,7 +167,7 @@ def _compares(move: Move, test: str | None, limit: int, archive: Path | None) ->
     rows = test or move.validation
     if rows is None:
         return "nothing, since the old job had no validation file: name rows with --test FILE"
-    who = "the archive's answers" if archive is not None else f"{move.job.provider}, which asks what answers cost"
+    who = "the archive" if archive is not None else f"{move.job.provider}, at its price"
     return f"at most {limit:,} rows of {rows}; the old model's answers come from {who}"
 
 

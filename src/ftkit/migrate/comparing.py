@@ -104,5 +104,6 @@ def _old(source: Source, job: FineTuningJob, record: Record) -> Candidate:
     if not isinstance(source, Archive):
         return Candidate(OLD, job, cast("Client", source))
     for answer in source.answers(job):
-        record.add(answer)
+        if record.get(answer.key) is None:
+            record.add(answer)
     return Candidate(OLD, job)

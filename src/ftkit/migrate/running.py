@@ -18,9 +18,16 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from ftkit.client import Client
+    from ftkit.evaluate import Question
     from ftkit.methods import Method
     from ftkit.migrate.planning import Source
     from ftkit.progress import Progress
+
+
+_NO_ROWS = (
+    "Old and new are not compared: the old job had no validation file with answers of text. Name rows that it was not "
+    "trained on: Comparison(rows=...), or --test FILE."
+)
 
 
 class Moved(Noun):
@@ -126,6 +133,7 @@ def run(
         summary = f"{move.provider} refuses {counted(refused, 'row')} of the old data; nothing was sent."
         hint = "drop_errors=True (`--drop-errors`) leaves them out, and tells which."
         raise DatasetError(f"{summary} {hint}", broken)
+    questions = _questions(move, comparison)  # before anything is paid: what is wrong with them is told at once
     job = client.fine_tune(
         move.model,
         move.train,
@@ -141,15 +149,18 @@ def run(
     moved = Moved(move=move, job=job)
     if comparison is None:
         return moved
-    rows = move.validation if comparison.rows is None else comparison.rows
-    if rows is None:
-        lacking = (
-            "Old and new are not compared: the old job had no validation file. Name rows that it was not trained on: "
-            "Comparison(rows=...), or --test FILE."
-        )
-        return moved.model_copy(update={"not_compared": lacking})
-    questions = questions_of(rows, limit=comparison.limit)
+    if not questions:
+        return moved.model_copy(update={"not_compared": _NO_ROWS})
     found, why = compared(move.job, job, source, client, questions, Path(folder), comparison, progress=bool(progress))
     trained = questions_of(move.train, lenient=True)
     found = found.model_copy(update={"seen": known_by_heart(questions, trained)})
     return moved.model_copy(update={"evaluation": found, "not_compared": why})
+
+
+def _questions(move: Move, comparison: Comparison | None) -> tuple[Question, ...]:
+    """Returns what old and new are asked: the rows that are named, else those of the validation file that can be."""
+    if comparison is None:
+        return ()
+    if comparison.rows is not None:
+        return questions_of(comparison.rows, limit=comparison.limit)
+    return questions_of(move.validation, limit=comparison.limit, lenient=True) if move.validation is not None else ()
