@@ -365,6 +365,7 @@ class TestQuestions:
             questions_of(path)
         assert [each.line for each in raised.value.problems] == [2, 3, 4]
         assert {each.source for each in raised.value.problems} == {str(path)}
+        assert "its last message is of the role 'user'" in raised.value.problems[1].message
 
     @pytest.mark.parametrize(("given", "word"), [([], "there is no row"), ([5], "it is int, and no record")])
     def test_nothing_to_ask(self, given: list[Any], word: str) -> None:

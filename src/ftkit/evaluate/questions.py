@@ -96,7 +96,13 @@ def _question(raw: object, line: int, problem: Problem | None) -> Question:
     record = normalise(cast("Mapping[str, Any]", raw))
     messages, wanted = _parts(record)
     if not messages or not isinstance(wanted, str) or not wanted.strip():
-        message = "it has no answer of text at its end, after something that is asked."
+        last: list[dict[str, Any]] = record.get("messages") or [{}]
+        by = (
+            ""
+            if last[-1].get("role") in {None, "assistant"}
+            else f" (its last message is of the role {last[-1]['role']!r})"
+        )
+        message = f"it has no answer of text by the assistant at its end, after something that is asked{by}."
         fix = "An evaluation asks what comes before the last message, and compares with that."
         raise DatasetError(message, [Problem(code="no-answer", message=message, fix=fix)])
     try:
