@@ -67,7 +67,7 @@ def _opened(made: Mapping[str, Standing], name: str) -> Standing:
     return made[name]
 
 
-NOBODY_ASKED = "no account is known here, so none was asked: `ftkit deployments PROVIDER` asks one"
+NOBODY_ASKED = "nothing that stands was made from here: `ftkit deployments PROVIDER` asks an account"
 
 
 def run(*arguments: str) -> tuple[int, list[list[str]], str]:

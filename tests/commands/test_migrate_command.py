@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import threading
 import time
 from pathlib import Path
@@ -10,8 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from lab_provider import VENDORS, ftkit, make
+from talker import Person
 
 from ftkit import Client
+from ftkit.archive import export
 from ftkit.cli._exits import Status
 from ftkit.migrate import Move, Moved
 
@@ -103,3 +107,21 @@ def test_what_is_wrong(job: str, words: list[str], status: int, word: str) -> No
     done = ftkit("migrate", *names, "--model", "other", "--yes")
     assert (done.status, word in done.errors) == (status, True), done.errors
     assert VENDORS["day"].jobs == {}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a terminal is POSIX")
+@pytest.mark.parametrize("says", ["n", "Ctrl-C"])
+def test_who_is_asked_may_say_no(job: str, night: Client, says: str) -> None:
+    export(night, "archive", progress=False)
+    words = ["migrate", job, "--archive", "archive", "--to", "memory", "--model", "other"]
+    person = Person([sys.executable, "-m", "ftkit", *words], os.environ)
+    person.sees("compared on: at most 100 rows of ")
+    person.sees("Train it there?")
+    if says == "n":
+        person.types("n\r")
+        person.sees("Nothing was sent.")
+        assert person.status() == Status.NO
+    else:
+        person.stops()
+        person.sees("Stopped.")
+        assert person.status() == Status.INTERRUPTED

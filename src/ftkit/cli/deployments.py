@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ftkit.upkeep import Found
 
 COLUMNS = ("deployment", "status", "age", "price", "end", "serves", "account")
-_NOBODY_ASKED = "no account is known here, so none was asked: `ftkit deployments PROVIDER` asks one"
+_NOBODY_ASKED = "nothing that stands was made from here: `ftkit deployments PROVIDER` asks an account"
 
 
 @app.command("deployments")

@@ -183,7 +183,8 @@ def _confirm(move: Move, compares: str, *, yes: bool, as_json: bool) -> None:
 
     Raises:
         ConfigurationError: Nobody is there to be asked.
-        Abort: The answer is no.
+        Exit: The answer is no.
+        KeyboardInterrupt: The answer is Ctrl-C.
     """
     if not as_json:
         typer.echo(f"{move}\ncompared on: {compares}\n", err=True)
@@ -192,4 +193,10 @@ def _confirm(move: Move, compares: str, *, yes: bool, as_json: bool) -> None:
     if not sys.stdin.isatty():
         hint = "--yes goes on; --dry-run only says what would be done."
         raise ConfigurationError("it was not said that it may train, and nobody is there to be asked", hint=hint)
-    typer.confirm("Train it there?", abort=True, err=True)
+    try:
+        goes_on = typer.confirm("Train it there?", err=True)
+    except typer.Abort as error:
+        raise KeyboardInterrupt from error
+    if not goes_on:
+        typer.echo("Nothing was sent.", err=True)
+        raise typer.Exit(Status.NO)
