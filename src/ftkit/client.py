@@ -40,6 +40,7 @@ from ftkit.models import (
     TrainingFile,
 )
 from ftkit.once import Once
+from ftkit.plugin.disk import place_for
 from ftkit.plugin.secrets import forgetful, forgets_mistakes
 from ftkit.profiles import Profile, chosen_name, resolve_profile
 from ftkit.progress import Progress, as_progress
@@ -227,12 +228,7 @@ class Client:
         Raises:
             ConfigurationError: The path is a folder, or in one that is not there.
         """
-        target = Path(path)
-        if not _may_be_path(target):
-            raise ConfigurationError(f"{str(target)[:80]!r} can be no path of a file", hint="Give another one.")
-        if target.is_dir() or not target.parent.is_dir():
-            message = f"'{target}' is a folder" if target.is_dir() else f"there is no folder '{target.parent}'"
-            raise ConfigurationError(message, hint="Give the path of a file, in a folder that is there.")
+        target = place_for(path)
         read(self._able(abilities.ReadsFiles).download_file, self._id(file), target)
         return target
 
@@ -857,17 +853,6 @@ def _is_text(word: str) -> bool:
     try:
         word.encode()
     except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _may_be_path(path: Path) -> bool:
-    """Whether the system takes it for a path at all: it is not too long, and holds no zero byte."""
-    try:
-        path.lstat()
-    except FileNotFoundError:
-        return True
-    except (OSError, ValueError):
         return False
     return True
 

@@ -24,6 +24,7 @@ from ftkit.archive.layout import (
 from ftkit.errors import ConfigurationError, NotFoundError
 from ftkit.evaluate.answers import read_answers
 from ftkit.models import Checkpoint, FineTuningJob, JobEvent, Metrics, Noun, Page, Results, TrainingFile
+from ftkit.plugin.disk import place_for
 
 if TYPE_CHECKING:
     import os
@@ -143,10 +144,7 @@ class Archive:
             ArchiveError: It is damaged, and nothing was written; or it cannot be written there.
         """
         folder, kept = self._file(file)
-        target = Path(path)
-        if target.is_dir() or not target.parent.is_dir():
-            message = f"'{target}' is a folder" if target.is_dir() else f"there is no folder '{target.parent}'"
-            raise ConfigurationError(message, hint="Give the path of a file, in a folder that is there.")
+        target = place_for(path)
         if kept.content is None:
             message = f"the archive has no content of the file {kept.file.id}: it could not be read when it was saved"
             raise NotFoundError(message, hint="`missing(job)` says why. Export again, while the provider has it.")

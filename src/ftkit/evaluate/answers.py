@@ -17,7 +17,7 @@ from ftkit.errors import ConfigurationError
 from ftkit.models import Noun, UtcDatetime
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
     from ftkit.models import ChatMessage
 
@@ -67,10 +67,9 @@ def key_of(account: str, model: str, asked: str, options: Mapping[str, Any]) -> 
         account: The account.
         model: What is asked there.
         asked: The hash of the messages.
-        options: How it is to be answered.
+        options: How it is to be answered, but for what is left to the provider.
     """
-    said = {name: value for name, value in options.items() if value is not None}
-    return _hashed([VERSION, account, model, asked, said])
+    return _hashed([VERSION, account, model, asked, dict(options)])
 
 
 def _hashed(whole: object) -> str:
@@ -121,9 +120,6 @@ class Record:
         self._known: dict[str, Answer] = {}
         if self._path is not None:
             self._read(self._path)
-
-    def __iter__(self) -> Iterator[Answer]:
-        return iter(list(self._known.values()))
 
     def __len__(self) -> int:
         return len(self._known)

@@ -46,10 +46,6 @@ _NOT_OF_THE_QUESTION = (
 """What goes wrong with any question: it is raised. Any other refusal is of this question, and counts as no answer."""
 
 
-class NotRecordedError(ConfigurationError):
-    """Who cannot be asked any more was to answer what it was not asked while it could."""
-
-
 @dataclass(frozen=True)
 class _Task:
     candidate: Candidate
@@ -83,16 +79,17 @@ def ask(
     Args:
         candidates: Who is asked.
         questions: What they are asked.
-        options: How to answer: fields of `ChatOptions`.
+        options: How to answer: fields of `ChatOptions`; None is left to the provider.
         record: Where answers are kept.
         at_once: How many questions are out at a time, over all candidates.
         told: Is told of each new answer, with the name of the candidate and the place of the question; from several
             threads. What it raises ends the asking.
 
     Raises:
-        NotRecordedError: A candidate has no client, and not all its answers are recorded.
+        ConfigurationError: A candidate has no client, and not all its answers are recorded.
         ProviderError: A candidate cannot be deployed or reached. The answers so far are in the record.
     """
+    options = {name: value for name, value in options.items() if value is not None}
     tasks = {
         each.name: [_task(each, place, question, options) for place, question in enumerate(questions)]
         for each in candidates
@@ -125,7 +122,7 @@ def _known(record: Record, task: _Task) -> Answer:
 def _demand_client(candidate: Candidate, lacking: int) -> None:
     if candidate.client is None:
         message = f"{counted(lacking, 'answer')} of '{candidate.name}' are not recorded, and it cannot be asked"
-        raise NotRecordedError(message, hint="Give it a client, or ask only the rows that were recorded.")
+        raise ConfigurationError(message, hint="Give it a client, or ask only the rows that were recorded.")
 
 
 def _in_turn(lists: Sequence[Sequence[_Task]]) -> Iterable[_Task]:
@@ -224,7 +221,7 @@ def _ask(task: _Task, deployment: Deployment, options: Mapping[str, Any]) -> Ans
         asked=task.asked,
         account=task.candidate.account,
         model=task.candidate.model,
-        options={name: value for name, value in options.items() if value is not None},
+        options=dict(options),
         text=None if reply is None else reply.text,
         error=error,
         seconds=seconds,

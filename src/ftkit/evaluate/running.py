@@ -156,13 +156,14 @@ def compare(
     """
     scorers = _scorers(metric)
     names = [each.name for each in candidates]
-    subject = names[-1] if subject is None and names else subject
-    _check(names, subject, at_once, least_gain, confidence)
+    subject = _subject(names, subject)
+    _check(at_once, least_gain, confidence)
     questions = questions_of(rows)
     for scorer in scorers:
         check_wanted(scorer, questions)
     record = record if isinstance(record, Record) else Record(record)
-    options = {"temperature": temperature, "max_tokens": max_tokens}
+    said = {"temperature": temperature, "max_tokens": max_tokens}
+    options = {name: value for name, value in said.items() if value is not None}
     shown = None if progress else True  # None: unless it is a terminal
     scoring = _Scoring(scorers, questions)
     with tqdm(desc="asking", unit=" answers", total=len(questions) * len(candidates), disable=shown) as bar:
@@ -176,18 +177,10 @@ def compare(
     first = name_of(scorers[0])
     compared = {*names} if rivals is None else {*rivals, subject}
     deciding = {name: scores[name][first] for name in names if name in compared and _has_answered(answers[name])}
+    how: dict[str, Any] = {"question": question, "least_gain": least_gain, "confidence": confidence}
     return Evaluation(
         standings=tuple(_standing(each, answers[each.name], scores[each.name], confidence) for each in candidates),
-        verdict=None
-        if cast("str", subject) not in deciding
-        else verdict_on(
-            cast("str", subject),
-            deciding,
-            metric=first,
-            question=question,
-            least_gain=least_gain,
-            confidence=confidence,
-        ),
+        verdict=verdict_on(subject, deciding, metric=first, **how) if subject in deciding else None,
         rows=tuple(_judged(at, each, answers, scores, first) for at, each in enumerate(questions)),
         at_once=at_once,
         notes=tuple(note for name in names for note in _asked_otherwise(name, answers[name], options)),
@@ -196,11 +189,10 @@ def compare(
 
 def _asked_otherwise(name: str, answers: Sequence[Answer], options: Mapping[str, Any]) -> list[str]:
     """Says of which model answers count that were recorded with other options, which may have cut them short."""
-    now = {name: value for name, value in options.items() if value is not None}
-    other = next((each.options for each in answers if each.options != now), None)
+    other = next((each.options for each in answers if each.options != options), None)
     if other is None:
         return []
-    return [f"Beware: {name} was asked with {_in_words(other)}, and not with {_in_words(now)}."]
+    return [f"Beware: {name} was asked with {_in_words(other)}, and not with {_in_words(options)}."]
 
 
 def _in_words(options: Mapping[str, Any]) -> str:
@@ -229,11 +221,17 @@ def _scorers(metric: Scorer | Sequence[Scorer]) -> list[Scorer]:
     return scorers
 
 
-def _check(names: Sequence[str], subject: str | None, at_once: int, least_gain: float, confidence: float) -> None:
-    check_confidence(confidence)
-    if len({*names}) < len(names) or subject not in names:
+def _subject(names: Sequence[str], subject: str | None) -> str:
+    """Returns the name of the model that the verdict is about; the last if none is named."""
+    wanted = names[-1] if subject is None and names else subject
+    if wanted is None or wanted not in names or len({*names}) < len(names):
         message = f"the models need names of their own, one of which is the subject's (got {', '.join(names) or 'none'}"
-        raise ConfigurationError(f"{message}; subject {subject!r})")
+        raise ConfigurationError(f"{message}; subject {wanted!r})")
+    return wanted
+
+
+def _check(at_once: int, least_gain: float, confidence: float) -> None:
+    check_confidence(confidence)
     if at_once < 1:
         raise ConfigurationError(f"at_once is how many questions are out at a time, 1 or more (got {at_once!r})")
     if not -1 <= least_gain <= 1:

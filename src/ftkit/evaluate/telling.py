@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ftkit.displays import html
 from ftkit.errors import ConfigurationError
 from ftkit.models import counted
+from ftkit.plugin.disk import place_for
 
 if TYPE_CHECKING:
     import os
@@ -95,14 +96,14 @@ def as_html(evaluation: Evaluation) -> Html:
         columns_of(evaluation), ([html.text(cell) for cell in cells_of(each)] for each in evaluation.standings)
     )
     models = "; ".join(f"{each.name}: {each.model} ({each.account})" for each in evaluation.standings)
-    parts = [html.head(html.text("Evaluation")), table, *map(html.line, notes_of(evaluation)[:1]), html.note(models)]
-    verdict = evaluation.verdict
+    (about, *notes), verdict = notes_of(evaluation), evaluation.verdict
+    parts = [html.head(html.text("Evaluation")), table, html.line(about), html.note(models)]
     if verdict is not None:
         parts.append(
             html.head(html.text(verdict.question), html.marked(verdict.finding.value, _LOOKS[verdict.finding]))
         )
         parts.append(html.line(verdict.why))
-    parts += [html.line(note) for note in notes_of(evaluation)[1:] if verdict is None or note != str(verdict)]
+    parts += [html.line(note) for note in notes if verdict is None or note != str(verdict)]
     if evaluation.rows:
         parts.append(
             html.folded(
@@ -151,9 +152,7 @@ def check_target(path: str | os.PathLike[str]) -> None:
     if target.suffix.lower() not in _WAYS:
         message = f"'{target}' has none of the endings that an evaluation can be written as"
         raise ConfigurationError(message, hint=f"They are {', '.join(_WAYS)}.")
-    if target.is_dir() or not target.parent.is_dir():
-        message = f"'{target}' is a folder" if target.is_dir() else f"there is no folder '{target.parent}'"
-        raise ConfigurationError(message, hint="Give the path of a file, in a folder that is there.")
+    place_for(target)
 
 
 def save(evaluation: Evaluation, path: str | os.PathLike[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING
 
-from ftkit.models import JobStatus, Noun
+from ftkit.models import JobStatus, Noun, counted
 
 if TYPE_CHECKING:
     from ftkit.client import Client
@@ -55,11 +55,13 @@ def likely(client: Client, model: str, tokens: int | None) -> Duration:
     """
     if tokens is None:
         return Duration(why="its tokens could not be counted, or the provider chooses the number of epochs")
-    rates = [rate for job in client.list_jobs(limit=_LOOKED_AT).items if (rate := _rate(job, model)) is not None]
+    known = (_rate(job, model) for job in client.list_jobs(limit=_LOOKED_AT).items)
+    rates = [each for each in known if each is not None]
     if not rates:
         return Duration(why=f"no job of {model} has ended in this account, by which it could be told")
-    jobs = f"{len(rates)} job{'s' * (len(rates) > 1)} of {model} before"
-    return Duration(seconds=tokens / median(rates), why=f"at {median(rates):,.0f} tokens a second, as in {jobs}")
+    rate = median(rates)
+    why = f"at {rate:,.0f} tokens a second, as in {counted(len(rates), 'job')} of {model} before"
+    return Duration(seconds=tokens / rate, why=why)
 
 
 def _rate(job: FineTuningJob, model: str) -> float | None:

@@ -9,14 +9,14 @@ import shutil
 import sys
 import uuid
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from ftkit.errors import FtkitError, ProviderError, QuotaError, UnsupportedError
+from ftkit.errors import ConfigurationError, FtkitError, ProviderError, QuotaError, UnsupportedError
 from ftkit.plugin.secrets import masked, surrounding
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from pathlib import Path
 
 _TAIL_LINES = 15
 _TAIL_BYTES = 4000
@@ -25,6 +25,32 @@ _BAR = re.compile(r"\d+%\|")
 GONE = ".gone-"
 """What the name of a folder begins with that is being removed."""
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+def place_for(path: str | os.PathLike[str]) -> Path:
+    """Returns the path of a file that is to be written, if there can be a file.
+
+    Raises:
+        ConfigurationError: It can be no path, is a folder, or in one that is not there.
+    """
+    target = Path(path)
+    if not _may_be_path(target):
+        raise ConfigurationError(f"{str(target)[:80]!r} can be no path of a file", hint="Give another one.")
+    if target.is_dir() or not target.parent.is_dir():
+        message = f"'{target}' is a folder" if target.is_dir() else f"there is no folder '{target.parent}'"
+        raise ConfigurationError(message, hint="Give the path of a file, in a folder that is there.")
+    return target
+
+
+def _may_be_path(path: Path) -> bool:
+    """Whether the system takes it for a path at all: it is not too long, and holds no zero byte."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 @contextmanager
